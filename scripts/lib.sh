@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# Common parts of the scripts (bash). Sourced; sets nothing but functions and $script, $started_ms.
+# Common parts of the scripts (bash). The caller sets $top, the root of the checkout. Sourced;
+# sets nothing but functions, $script, $started_ms and $build_packages.
+
+: "${top:?is the root of the checkout}"
 
 script=$(basename "$0")
 started_ms=$(date +%s%3N)
@@ -35,11 +38,11 @@ as_root() {
 
 # packages_missing NAME...: prints those that are not installed, on one line.
 packages_missing() {
-	local name list=()
+	local name missing=()
 	for name in "$@"; do
-		[ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || list+=("$name")
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
 	done
-	echo "${list[*]}"
+	echo "${missing[*]}"
 }
 
 # packages_install NAME...: installs those that are missing; no apt at all when none is.
@@ -61,4 +64,32 @@ packages_install() {
 	fi
 	rm -f "$log"
 	say "packages: installed"
+}
+
+# What building and running needs; the tests need more.
+build_packages=(cmake ninja-build pkg-config gcc libc6-dev libnng-dev libprotobuf-c-dev
+	protobuf-c-compiler libfdt-dev libuv1-dev libcyaml-dev libyaml-dev libseccomp-dev zlib1g-dev
+	gzip perl)
+
+# build_preset PRESET [CMAKE_OPTION...]: configures and builds it; on failure shows the end of the
+# output and returns 1.
+build_preset() {
+	local preset=$1 log=$top/build/$1.log begin
+	shift
+	mkdir -p "$top/build"
+	begin=$(date +%s%3N)
+	if ! (cd "$top" && cmake --preset "$preset" "$@" && cmake --build --preset "$preset") \
+		>"$log" 2>&1 </dev/null; then
+		tail -n 40 "$log" >&2
+		echo "$script: the $preset build failed (above; all of it is in build/$preset.log)" >&2
+		return 1
+	fi
+	begin=$(($(date +%s%3N) - begin))
+	say "build: $preset is up to date, took $((begin / 1000)).$((begin % 1000 / 100)) s"
+}
+
+# build_owner: gives what was made under sudo to the user who called it.
+build_owner() {
+	[ "$(id -u)" = 0 ] && [ -n "${SUDO_UID:-}" ] && [ -n "${SUDO_GID:-}" ] || return 0
+	chown -R "$SUDO_UID:$SUDO_GID" "$top/build"
 }
