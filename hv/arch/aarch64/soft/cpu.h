@@ -53,8 +53,11 @@ struct cpu {
 	_Atomic uint32_t attention;
 	struct tlb *tlb;       /* the view of the current EL */
 	struct tlb *tlb_el[2]; /* views of EL0 and EL1; LDTR/STTR use EL0's */
-	uint64_t icount;       /* instructions retired */
+	uint64_t icount;       /* instructions retired; inside a chain: less the current word index */
 	uint64_t pc;	       /* valid outside of op chains */
+	uint64_t page_va;      /* inside a chain: the page of the running code */
+	const struct op *last; /* inside a chain: the branch that was just taken */
+	uint32_t attn_mask;    /* bits of @attention that count now: not ATTN_IRQ while PSTATE.I is set */
 	uint8_t el;	       /* 0 or 1 */
 	uint8_t sp_sel;	       /* PSTATE.SP */
 	uint8_t daif;	       /* D=8 A=4 I=2 F=1 */
@@ -91,6 +94,12 @@ static inline void cpu_sp_switch(struct cpu *c, unsigned el, unsigned sp_sel)
 	c->sp_sel = (uint8_t)(el == 0 ? 0 : sp_sel);
 	c->x[REG_SP] = c->sp_el[c->sp_sel ? c->el : 0];
 	c->tlb = c->tlb_el[el];
+}
+
+/** cpu_attn_update - recomputes attn_mask. Call after PSTATE.I changed inside a chain; the run loop does it too. */
+static inline void cpu_attn_update(struct cpu *c)
+{
+	c->attn_mask = c->daif & 2 ? ~ATTN_IRQ : ~0u;
 }
 
 /** cpu_fp_update - recomputes fp_ok from CPACR_EL1.FPEN and the EL. Call after either changes. */
