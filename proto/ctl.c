@@ -220,6 +220,3 @@ int ctl_peer_pid(struct ctl *c)
 	return c->peer_pid;
 }
 
-void ctl_setup(void)
-{
-}

@@ -15,14 +15,13 @@
  * other's store and sleep for ever.
  *   FENCE(push)  producer: entry.seq, then consumer.state     <-> FENCE(sleep)
  *   FENCE(sleep) consumer: consumer.state, then entry.seq     <-> FENCE(push)
- *   FENCE(done)  consumer: comp.done, then comp.waiter; and head, then room_waiter <-> FENCE(wait)
- *   FENCE(wait)  producer: comp.waiter, then comp.done; and room_waiter, then head <-> FENCE(done)
+ *   FENCE(done)  consumer: comp.done, then comp.waiter; and head, then room_waiter <-> FUTEX_WAIT: the kernel orders the
+ *                sleeper's store before its own second look at the word (futex(2): "atomically")
  * PORT_BREAK_FENCE (a test build only) names one to leave out, so that the stress test can show it matters.
  */
 #define FENCE_push 1
 #define FENCE_sleep 2
 #define FENCE_done 3
-#define FENCE_wait 4
 #ifndef PORT_BREAK_FENCE
 #define PORT_BREAK_FENCE 0
 #endif
@@ -44,6 +43,13 @@ static _Atomic uint32_t port_fence_word;
  * can cost. */
 #define WAIT_SLICE_NS 50000000ull
 
+#ifdef PORT_TEST_FUTEX
+/* The stress test stands in for the kernel: one ordered look at the word, then asleep until a wake. */
+long port_test_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t deadline_ns);
+void port_test_futex_wake(_Atomic uint32_t *word);
+#define futex_wait_word port_test_futex_wait
+#define futex_wake_word port_test_futex_wake
+#else
 static long futex_wait_word(_Atomic uint32_t *word, uint32_t seen, uint64_t deadline_ns)
 {
 	struct timespec ts = clock_timespec(deadline_ns);
@@ -56,6 +62,7 @@ static void futex_wake_word(_Atomic uint32_t *word)
 {
 	syscall(SYS_futex, (void *)word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
+#endif
 
 static _Atomic uint32_t *head_word(struct port *p)
 {
@@ -213,7 +220,6 @@ int port_wait_done(struct port_producer *pp, unsigned vcpu, uint64_t seq, uint64
 	for (;;) {
 		atomic_store_explicit(&s->waiter, PORT_ASLEEP, memory_order_relaxed);
 		uint32_t seen = atomic_load_explicit(&s->done, memory_order_relaxed);
-		FENCE(wait);
 		if (port_poll_done(pp, vcpu, seq, ret, &err))
 			break;
 		uint64_t now = clock_now_ns();
@@ -235,7 +241,6 @@ int port_wait_room(struct port_producer *pp, uint64_t deadline_ns, const _Atomic
 	bump(&p->counters.ring_full_waits);
 	for (;;) {
 		atomic_store_explicit(&p->producer.room_waiter, PORT_ASLEEP, memory_order_relaxed);
-		FENCE(wait);
 		uint64_t head = atomic_load_explicit(&p->consumer.head, memory_order_acquire);
 		uint64_t used = atomic_load_explicit(&pp->tail, memory_order_relaxed) - head;
 		if (used < PORT_RING_ENTRIES)

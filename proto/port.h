@@ -14,7 +14,7 @@
  * a posted write waits for nothing.
  *
  * Sleeping, both directions, is Dekker's protocol: store own flag or data, full fence, read the other
- * side's data or flag. The four fences are marked FENCE(name) in port.c, each names its partner, and
+ * side's data or flag. The fences are marked FENCE(name) in port.c, each names its partner, and
  * tests/unit/port's stress test fails when one is removed.
  */
 #include <assert.h>
