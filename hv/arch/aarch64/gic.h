@@ -10,6 +10,8 @@ struct gic;
  * from any thread; must not call back into the GIC and must not block. */
 struct gic_ops {
 	void (*signal)(void *opaque, unsigned cpu, bool level);
+	/** signal_fiq - the same for the FIQ input (Group 0 interrupts). NULL: not wired. */
+	void (*signal_fiq)(void *opaque, unsigned cpu, bool level);
 };
 
 /** gic_create - a GIC for @cpus CPU interfaces and @spis SPIs (multiple of 32). NULL: no memory. */

@@ -19,6 +19,7 @@ struct gtimer {
 	struct gtimer_half v, p;
 	bool v_level, p_level;
 	uint32_t cntkctl;
+	uint32_t cntfrq; /* tells, changes nothing */
 	uint64_t armed_ns; /* guest ns of the host timer that is armed; UINT64_MAX: none */
 	void (*arm)(void *opaque, uint64_t guest_ns); /* asks for gtimer_update() at that time */
 	void *opaque;
@@ -32,8 +33,13 @@ static inline uint64_t gtimer_count(const struct gtimer *t)
 {
 	return guest_clock_ns(t->clock) >> 4;
 }
-/** gtimer_update - recomputes both outputs, tells the GIC what changed, arms the host timer for the next one. */
+/** gtimer_update - recomputes both outputs, tells the GIC what changed, arms the host timer for the next one. The
+ * callback is made only for an earlier time than is armed already; a host timer that turns out too early costs one
+ * update. */
 void gtimer_update(struct gtimer *t);
+/** gtimer_rearm - as gtimer_update(), and forgets what was armed: after the guest clock was stopped or changed, and
+ * when the host timer fired. */
+void gtimer_rearm(struct gtimer *t);
 /** gtimer_next_ns - guest time of the next output change, UINT64_MAX if none. */
 uint64_t gtimer_next_ns(const struct gtimer *t);
 /** gtimer_read / gtimer_write - CNT{V,P}_{CTL,CVAL,TVAL}_EL0, CNT{V,P}CT_EL0, CNTFRQ_EL0, CNTKCTL_EL1 by SYSREG_KEY.

@@ -10,14 +10,18 @@
 
 #define TLB_BITS 10
 #define TLB_ENTRIES (1u << TLB_BITS)
-#define TLB_INVALID 0x1ull /* never equals a masked address */
+#define TLB_INVALID 0x800ull /* a bit that no masked address of an access up to 1 KiB has; 1 would equal va 1 */
 #define FTLB_ENTRIES 64u
 
 struct tlb_entry {
 	uint64_t tag_r, tag_w; /* page's VA, or TLB_INVALID */
 	uintptr_t addend;      /* host address - va */
-	uint64_t meta;	       /* ASID in bits 63..48, bit 0: not global, page's PA in 47..12 */
+	uint64_t meta;	       /* ASID in bits 63..48, page's PA in 47..12, TLB_META_* */
 };
+#define TLB_META_NG 0x1ull     /* not global */
+#define TLB_META_DEVICE 0x2ull /* Device memory type that lies in RAM: unaligned is a fault */
+#define TLB_META_BLOCK2M 0x4ull
+#define TLB_META_BLOCK1G 0x8ull
 struct tlb_fetch {
 	uint64_t tag; /* page's VA, or TLB_INVALID */
 	uint64_t pa;  /* page's physical address */
@@ -30,6 +34,11 @@ struct tlb {
 	struct tlb_entry e[TLB_ENTRIES];
 	struct tlb_fetch f[FTLB_ENTRIES];
 	bool has_block; /* an entry came from a block mapping: TLBI VA must flush the block's range */
+	bool has_1g;	/* ... of 1 GiB */
+	/* Which entries of @e are not global, so that an ASID change visits only them; and in which 2 MiB regions
+	 * (by hash) a block mapping was entered, so that TLBI VA elsewhere stays O(1). Conservative: bits may be stale. */
+	uint64_t ng[TLB_ENTRIES / 64];
+	uint64_t block_map[16];
 };
 
 static inline unsigned tlb_index(uint64_t va)
@@ -54,7 +63,8 @@ struct mmu_map {
 	uint8_t attr;	    /* MAIR attribute byte; for PAR_EL1 */
 	uint8_t sh;
 };
-/** struct mmu_fault - why it failed. @fsc: DFSC/IFSC (0x00-0x07, 0x09-0x0f, 0x21 ...); @s1ptw: external abort on a walk. */
+/** struct mmu_fault - why it failed. @fsc: DFSC/IFSC (0x00-0x07, 0x09-0x0f; 0x14-0x17: external abort on the walk,
+ * that is, a table outside RAM). @s1ptw: ISS bit 7; always false here, it tells of stage 2 faults only. */
 struct mmu_fault {
 	uint8_t fsc;
 	bool s1ptw;
@@ -65,14 +75,43 @@ struct mmu_fault {
 int mmu_walk(struct cpu *c, uint64_t va, unsigned el, enum mmu_access access, struct mmu_map *ret,
 	     struct mmu_fault *ret_fault);
 
-/** tlb_fill - after mmu_walk(): enters the 4 KiB page of @va if it is normal RAM (or MMU-off RAM, aligned accesses
- * only). */
-void tlb_fill(struct cpu *c, struct tlb *t, uint64_t va, const struct mmu_map *m, uint8_t *host);
+/** mmu_branch_addr - @va as PC after a branch, or exception return: with TBI the tag byte becomes
+ * copies of bit 55 (DDI 0487, BranchAddr). */
+static inline uint64_t mmu_branch_addr(const struct cpu *c, uint64_t va)
+{
+	unsigned tbi = (unsigned)(c->tcr >> 37) & 3; /* TBI0, TBI1 */
+	if (__builtin_expect(tbi == 0, 1))
+		return va;
+	if (!(tbi >> (va >> 55 & 1) & 1))
+		return va;
+	return (uint64_t)((int64_t)(va << 8) >> 8);
+}
 
-/** tlb_flush_* - drop entries of both views of this vCPU (local part of TLBI). */
+/** tlb_fill - after mmu_walk(): enters the 4 KiB page of @va; @host: host address of m->pa. Device-type RAM (MMU off
+ * too) is entered as well: hits are aligned by the hit test, and TLB_META_DEVICE tells the slow path that unaligned
+ * is a fault. Read-only RAM: clear m->write before. */
+void tlb_fill(struct cpu *c, struct tlb *t, uint64_t va, const struct mmu_map *m, uint8_t *host);
+/** tlb_fill_fetch - the same for the fetch TLB. @page is kept as is. Returns the entry. */
+struct tlb_fetch *tlb_fill_fetch(struct cpu *c, struct tlb *t, uint64_t va, const struct mmu_map *m,
+				 void *page);
+/** tlb_init - all entries of a new view invalid. */
+void tlb_init(struct tlb *t);
+
+/** tlb_flush_* - drop entries of both views of this vCPU (local part of TLBI). @va: any address of the page, bits
+ * 63..56 ignored. Own thread. */
 void tlb_flush_all(struct cpu *c);
 void tlb_flush_asid(struct cpu *c, uint16_t asid);
 void tlb_flush_va(struct cpu *c, uint64_t va, bool all_asids, uint16_t asid);
+
+/** tlb_asid_changed - the current ASID is another one: drops the not-global entries. */
+void tlb_asid_changed(struct cpu *c);
+
+enum tlbi_kind { TLBI_ALL, TLBI_ASID, TLBI_VA, TLBI_VA_ALL_ASIDS };
+/** tlbi_apply - the local part of one TLBI; receivers of a broadcast call it too. Own thread. */
+void tlbi_apply(struct cpu *c, enum tlbi_kind kind, uint64_t va, uint16_t asid);
+/** soft_broadcast_tlbi - given by the engine: posts a TLBI of @c to all other vCPUs (they run tlbi_apply()); DSB
+ * waits for them. Nothing to do with one vCPU. */
+void soft_broadcast_tlbi(struct cpu *c, enum tlbi_kind kind, uint64_t va, uint16_t asid);
 
 /** tlbi_exec - executes TLBI by its op1:CRm:op2 (SYSREG_KEY of the SYS instruction), local and broadcast (IS).
  * False: not a TLBI that EL1 has (UNDEF). */
