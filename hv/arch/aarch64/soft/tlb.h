@@ -106,14 +106,8 @@ void tlb_flush_va(struct cpu *c, uint64_t va, bool all_asids, uint16_t asid);
 /** tlb_asid_changed - the current ASID is another one: drops the not-global entries. */
 void tlb_asid_changed(struct cpu *c);
 
-enum tlbi_kind { TLBI_ALL, TLBI_ASID, TLBI_VA, TLBI_VA_ALL_ASIDS };
-/** tlbi_apply - the local part of one TLBI; receivers of a broadcast call it too. Own thread. */
-void tlbi_apply(struct cpu *c, enum tlbi_kind kind, uint64_t va, uint16_t asid);
-/** soft_broadcast_tlbi - given by the engine: posts a TLBI of @c to all other vCPUs (they run tlbi_apply()); DSB
- * waits for them. Nothing to do with one vCPU. */
-void soft_broadcast_tlbi(struct cpu *c, enum tlbi_kind kind, uint64_t va, uint16_t asid);
-
-/** tlbi_exec - executes TLBI by its op1:CRm:op2 (SYSREG_KEY of the SYS instruction), local and broadcast (IS).
+/** tlbi_exec - executes TLBI by its op1:CRm:op2 (SYSREG_KEY of the SYS instruction), here and, for the IS variants,
+ * by soft_broadcast() of soft.h on the others.
  * False: not a TLBI that EL1 has (UNDEF). */
 bool tlbi_exec(struct cpu *c, uint32_t key, uint64_t xt);
 
