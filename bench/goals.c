@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/goals.h"
+
+/* Names are those that measure_*.c give to the rows. */
+const struct report_goal goals[] = {
+	{"boot.quiet.userland", "boot.quiet.userland", REPORT_QEMU, 1.5,
+	 "boot to userland: at most 1.5 times QEMU's", false},
+	{"boot.chatty.userland", "boot.chatty.userland", REPORT_QEMU, 1.5,
+	 "boot with the kernel's log on the console: at most 1.5 times QEMU's", false},
+	{"access.rtc_dr_read", "host.pingpong_spin_two_cores", REPORT_HOST, 4,
+	 "forwarded read, daemon awake: at most 4 times the two-process ping-pong", false},
+	{"access.uart_fr_read", "access.uart_fr_read", REPORT_QEMU, 2,
+	 "shadow read: at most 2 times QEMU's in-process read", false},
+	{"access.uart_icr_write", "access.uart_fr_read", REPORT_QEMU, 2,
+	 "posted write: at most 2 times QEMU's in-process read", false},
+	{"access.rtc_dr_read_after_10ms_busy", "host.pingpong_futex_one_core", REPORT_HOST, 1.5,
+	 "cold access: at most 1.5 times a futex ping-pong on one core", false},
+	{"start.first_instruction", NULL, REPORT_OURS, 0.060,
+	 "command to first guest instruction: at most 60 ms", false},
+	{"memory.beyond_guest_ram", NULL, REPORT_OURS, 20.0,
+	 "memory beyond guest RAM, all processes: at most 20 MiB", false},
+	{"memory.largest_device_process", NULL, REPORT_OURS, 1.0,
+	 "memory of a device process: at most 1 MiB", false},
+	{"idle.cpu", NULL, REPORT_OURS, 1.0, "idle guest: below 1 % of one core", false},
+};
+const size_t goals_count = sizeof goals / sizeof goals[0];

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include "bench/vmm.h"
+
+/*
+ * Each measures all sides that @s has, in turns, and puts its rows into @r. 0, or -Exxx with @e
+ * set: what was measured before stays in @r. They block, from a second to a minute.
+ */
+
+/** measure_boot - boot.{quiet,chatty}.{userland,total}: command to userland, and to the end, in
+ * seconds. */
+int measure_boot(const struct vmm_setup *s, struct report *r, struct err *e);
+
+/** measure_guest - access.* (seconds) and compute.* (million instructions a second), as the guest
+ * sees them. */
+int measure_guest(const struct vmm_setup *s, struct report *r, struct err *e);
+
+/** measure_start - start.first_instruction: command to the first byte of a bare-metal guest. */
+int measure_start(const struct vmm_setup *s, struct report *r, struct err *e);
+
+/** measure_idle - memory.* (MiB) and idle.cpu (% of a core) of a guest at its shell prompt. */
+int measure_idle(const struct vmm_setup *s, struct report *r, struct err *e);
