@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The slot of one device: the core's side of its port, and the four ways of an access.
+ *
+ * Theory of operation. One atomic word says who owns the slot, in which state and epoch it is, and how many vCPUs are
+ * inside it (@word). A vCPU enters by adding 1 and sees in the same step whether it may go on, so that
+ * whoever changes the state (death, quarantine, swap) can tell when the last one has left.
+ *
+ * Trust. From the port the core takes head, states, line words and completions, each read once and checked; whatever
+ * cannot be true quarantines the daemon and is answered by policy.
+ *
+ * Locks. slot.lock orders the two samplers of the line words (vCPU threads after an answer, the control thread after an
+ * irq kick) and guards @why. The interrupt controller's own lock nests inside it. Shadow reads and posted
+ * writes take no lock.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "hv/bus.h"
+#include "proto/port.h"
+
+/** enum slot_state - zero is invalid. */
+enum slot_state {
+	SLOT_WAITING = 1,     /* no daemon yet */
+	SLOT_DOCKED = 2,      /* has its descriptors, registers its ranges */
+	SLOT_SERVING = 3,     /* answers */
+	SLOT_DEAD = 4,	      /* its process is gone */
+	SLOT_QUARANTINED = 5, /* wrote nonsense: not asked any more */
+};
+
+/** enum slot_policy - what an access gets when the daemon is silent or dead. */
+enum slot_policy {
+	POLICY_ONES = 1, /* reads give all-ones, writes are dropped */
+	POLICY_STOP = 2, /* the VM ends */
+	POLICY_RESTART = 3,
+	POLICY_PARK = 4,
+	POLICY_ABORT = 5,
+};
+
+/** enum access_result - what a vCPU does with an access. */
+enum access_result {
+	ACCESS_OK = 1,	  /* *data is the answer */
+	ACCESS_ABORT = 2, /* external abort to the guest */
+	ACCESS_STOP = 3,  /* the VM ends by policy */
+	ACCESS_INTERRUPTED = 4, /* the vCPU's stop word is set; there is no answer */
+};
+
+/** struct slot_ops - what the slot calls. Any thread; must not block. @opaque: of the slot_config. */
+struct slot_ops {
+	void (*irq_line)(void *opaque, unsigned irq, bool level); /* slot.lock is held */
+	void (*irq_pulse)(void *opaque, unsigned irq);		  /* slot.lock is held */
+	/** changed - the slot became quarantined or silent, or answers again: the control thread should look. */
+	void (*changed)(void *opaque);
+};
+
+/** struct slot_config - how a slot is made. Strings and arrays are borrowed for the slot's life. */
+struct slot_config {
+	const char *name;
+	unsigned index; /* of the slot in its VM */
+	unsigned vcpus;
+	unsigned lines; /* <= PORT_MAX_LINES */
+	const uint32_t *irqs; /* board interrupt of each line */
+	unsigned shadow_pages;
+	uint64_t deadline_ns; /* 0: SLOT_DEADLINE_NS */
+	enum slot_policy policy;
+	uint32_t state_bytes; /* arena of the model */
+	const struct slot_ops *ops;
+	void *opaque;
+};
+#define SLOT_DEADLINE_NS 1000000000ull
+
+/** struct slot_vcpu - what a slot keeps for each vCPU, in a cache line of its own. */
+struct slot_vcpu {
+	_Alignas(64) uint64_t forwards; /* own thread: which accesses are timed */
+};
+
+/** struct slot - see slot_create(). Fields are the slot's own but for those that say otherwise. */
+struct slot {
+	struct slot_config cfg;
+	struct port_producer pp;
+	_Atomic uint64_t word;	/* see SLOT_WORD_* */
+	_Atomic uint32_t spin_ns; /* how long a vCPU looks before it sleeps; adapts */
+	_Atomic uint32_t lines_seen; /* lines_gen that was sampled last */
+	_Atomic uint64_t silent_seq; /* the request whose deadline passed; 0 = the daemon is on time */
+	bool can_spin;		/* more than one host core */
+	int port_fd, state_fd, kick_fd, irq_fd;
+	size_t port_bytes;
+	pthread_mutex_t lock;
+	uint32_t line_word[PORT_MAX_LINES]; /* lock: last sampled */
+	uint32_t line_edges[PORT_MAX_LINES];
+	char why[160]; /* lock: reason of dead and quarantined */
+	struct slot_vcpu pv[PORT_MAX_VCPUS];
+};
+
+/* slot.word: in-flight accesses, state, owner (slot index + 1), epoch of the daemon. */
+#define SLOT_WORD_INFLIGHT(w) ((unsigned)((w) & 0xffff))
+#define SLOT_WORD_STATE(w) ((enum slot_state)((w) >> 16 & 0xff))
+#define SLOT_WORD_OWNER(w) ((unsigned)((w) >> 24 & 0xff))
+#define SLOT_WORD_EPOCH(w) ((uint32_t)((w) >> 32))
+
+/** slot_create - makes port, state segment and eventfds of a device. 0 and *@ret (gives), or -Exxx. */
+int slot_create(const struct slot_config *cfg, struct slot **ret, struct err *err);
+
+/** slot_destroy - closes and frees all. No vCPU runs. NULL and half-made slots are allowed. */
+void slot_destroy(struct slot *s);
+
+static inline enum slot_state slot_state(struct slot *s)
+{
+	return SLOT_WORD_STATE(atomic_load_explicit(&s->word, memory_order_acquire));
+}
+static inline uint32_t slot_epoch(struct slot *s)
+{
+	return SLOT_WORD_EPOCH(atomic_load_explicit(&s->word, memory_order_acquire));
+}
+
+/** slot_attach - a daemon docked: a new epoch begins, state DOCKED. Returns the epoch. Control thread. */
+uint32_t slot_attach(struct slot *s);
+
+/** slot_serve - DOCKED to SERVING. -EPROTO in any other state. Control thread. */
+int slot_serve(struct slot *s);
+
+/** slot_fail - to DEAD or QUARANTINED, ends every wait, records why (the first reason of an epoch stays).
+ * True if this call changed the state. Any thread. */
+bool slot_fail(struct slot *s, enum slot_state state, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** slot_why - copies the reason of the last failure, "" if none. Any thread. */
+void slot_why(struct slot *s, char *buf, size_t len);
+
+/** slot_access - one guest access to @r, a range of @s. Blocks up to the device's deadline.
+ * @vcpu: index; @stop: ends waits when nonzero; @offset: within the range, @len 1, 2, 4, 8 and inside it;
+ * @data: written value, or where the read value goes. The vCPU's own thread. */
+enum access_result slot_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
+			       const _Atomic uint32_t *stop, uint64_t offset, unsigned len,
+			       bool is_write, uint64_t *data);
+
+/** slot_reset - forwards PORT_OP_RESET and waits for it as slot_access() does. A vCPU thread. */
+enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint32_t *stop);
+
+/** slot_lines_sample - reads the line words and tells the interrupt controller what changed. Any thread. */
+void slot_lines_sample(struct slot *s);
+
+/** slot_state_name - "waiting", "docked", "serving", "dead", "quarantined". */
+const char *slot_state_name(enum slot_state state);
