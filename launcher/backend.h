@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Host descriptors of a VM: images and what each device's byte streams are joined to. */
+#include <stdbool.h>
+#include "launcher/config.h"
+
+/** struct backend - one option of type chardev, opened. */
+struct backend {
+	unsigned device;      /* index in config.devices */
+	const char *option;   /* borrows from the model's description */
+	enum chardev_kind kind;
+	const char *wire;     /* BackendFd.kind: stream, listen, write, null, pty */
+	int fd;		      /* what the daemon gets, owned until sent; -1: none */
+	int peer_fd;	      /* console: our end; pty: the slave, kept open; else -1 */
+	char *path;	      /* pty: the slave's path; unix: the socket to remove at the end; else NULL */
+	bool front;	      /* console that the foreground terminal shows */
+};
+
+/** struct backends - all of a VM. */
+struct backends {
+	struct backend *items;
+	size_t count;
+	int kernel_fd, initrd_fd; /* -1: none */
+};
+
+/** backends_open - opens the images and all byte streams of @c. Nothing was started yet, so a failure leaves nothing
+ * behind. 0 or -Exxx with @err that names file or device. */
+int backends_open(struct backends *b, const struct config *c, struct err *err);
+
+/** backends_sent - closes the descriptors that the daemons have by now. */
+void backends_sent(struct backends *b);
+
+/** backends_close - closes and removes everything. A zeroed one is allowed. */
+void backends_close(struct backends *b);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Boards: where memory, the interrupt controller and the known devices are. Constant tables. */
+#include <stdint.h>
+
+/** struct machine_block - a range of the guest's address space that belongs to the board itself. */
+struct machine_block {
+	const char *what;
+	uint64_t base, size;
+};
+
+/** struct machine_slot - the board's own place for a model. @irq: SPI number. */
+struct machine_slot {
+	const char *model;
+	uint64_t address;
+	uint32_t irq;
+};
+
+/** struct machine - one board. Arrays end with a NULL name. */
+struct machine {
+	const char *name, *summary;
+	uint64_t ram_base, ram_max;
+	unsigned address_bits;
+	uint32_t spi_count;
+	const struct machine_block *blocks;
+	const struct machine_slot *slots;
+	/* A row of equal slots for models named "@row_prefix...": address + n * stride, irq + n. */
+	const char *row_prefix;
+	uint64_t row_base, row_stride;
+	uint32_t row_irq, row_count;
+};
+
+extern const struct machine machine_aarch64_virt;
+
+/** machine_find - by name, or NULL. */
+const struct machine *machine_find(const char *name);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside of the supervisor (supervise.c, sup_start.c, sup_hv.c, sup_cli.c, sup_end.c). One thread, one libuv loop.
+ *
+ * Theory of operation. Phases go one way: STARTING (processes are spawned, daemons dock) -> RUNNING -> ENDING (everyone
+ * was told to go; a timer makes sure) -> done, when every child was reaped and the console was written out. Whatever
+ * goes wrong calls sup_end() with the exit code and the reason; the first call wins. Deaths are seen by SIGCHLD, never by
+ * a timeout.
+ */
+#include <uv.h>
+#include "launcher/backend.h"
+#include "launcher/console.h"
+#include "launcher/front.h"
+#include "launcher/runtime.h"
+#include "launcher/supervise.h"
+#include "launcher/vmconfig.h"
+#include "proto/ctl.h"
+
+enum sup_phase { SUP_STARTING, SUP_RUNNING, SUP_ENDING };
+
+enum {
+	SUP_START_MS = 20000, /* from spawn to running: then the VM has failed to start */
+	SUP_GRACE_MS = 1500,  /* from "stop" to SIGKILL */
+	SUP_STATUS_MS = 2000, /* hv's answer to a status request */
+};
+
+/** struct sup_process - hv or a daemon. */
+struct sup_process {
+	const char *name;  /* borrows: "hv" or the device's name */
+	char *program, *log_path;
+	pid_t pid;	   /* 0: not started */
+	bool alive, isolated;
+	int status;	   /* of waitpid(), once dead */
+};
+
+/** struct sup_device - one device. */
+struct sup_device {
+	const struct config_device *cfg;
+	struct sup_process proc;
+	char state[16], why[256]; /* as hv told */
+};
+
+/** struct sup - all of it. */
+struct sup {
+	uv_loop_t loop;
+	const struct config *cfg;
+	const struct models *models;
+	struct run_options opt;
+	struct runtime rt;
+	struct backends backends;
+	struct vmconfig vmconfig;
+	enum sup_phase phase;
+	int exit_code;
+	char reason[512];
+
+	struct sup_process hv;
+	struct sup_device *devices;
+	size_t ndevices;
+	int launch_fd; /* our end; hv ends when it closes */
+
+	struct ctl *hv_ctl;
+	uv_poll_t hv_poll;
+	uint64_t request_id;
+	uint64_t running_ns; /* 0: not yet */
+	bool start_sent, hv_said_end;
+
+	struct ctl *cli;
+	uv_poll_t cli_poll;
+	uint64_t cli_pending; /* id of the status request that a client waits for, 0: none */
+	uint8_t *cli_config;  /* packed VmConfig without tokens */
+	size_t cli_config_len;
+	char started[32];
+
+	struct console *consoles;
+	size_t nconsoles;
+	struct front front;
+	bool front_on;
+
+	uv_signal_t signals[6];
+	uv_timer_t start_timer, grace_timer, timeout_timer, status_timer;
+	unsigned stop_signals;
+};
+
+/** sup_say - a progress line with the milliseconds since the command began; not with --quiet. */
+void sup_say(struct sup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** sup_tell - a line that is always shown. */
+void sup_tell(struct sup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** sup_end - the VM is to end with @exit_code for the reason given; only the first call counts. */
+void sup_end(struct sup *s, int exit_code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/** sup_reap - collects dead children and draws the consequences. */
+void sup_reap(struct sup *s);
+/** sup_check_done - ENDING: stops the loop when nothing is left to wait for. */
+void sup_check_done(struct sup *s);
+/** sup_kill - SIGKILL to all that lives. */
+void sup_kill(struct sup *s);
+
+/** sup_start - runtime folder, descriptors, hv, daemons, control links. Returns 0 or the exit code. */
+int sup_start(struct sup *s);
+/** sup_front_start - consoles to the foreground, as --console says. */
+void sup_front_start(struct sup *s);
+
+/** sup_hv_connect - dials hv; goes on with the loop meanwhile. */
+void sup_hv_connect(struct sup *s);
+/** sup_hv_request - sends one request; which: the oneof case. Returns its id, 0 if it could not be sent. */
+uint64_t sup_hv_request(struct sup *s, Outrigger__HvRequest__KindCase which);
+
+/** sup_cli_start - opens the supervisor's socket. 0 or -Exxx. */
+int sup_cli_start(struct sup *s, struct err *err);
+/** sup_cli_status - hv's answer to a client's status request; NULL: it gave none. */
+void sup_cli_status(struct sup *s, const Outrigger__VmStatus *vm);

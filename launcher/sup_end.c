@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a VM ends: reasons, deaths of children, and the wait for the last of them. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include "base/fd.h"
+#include "launcher/spawn.h"
+#include "launcher/sup.h"
+#include "launcher/verb.h"
+
+enum { QUOTED_LINES = 12 };
+
+static void process_kill(const struct sup_process *p, int sig)
+{
+	if (p->alive)
+		kill(p->pid, sig);
+}
+
+void sup_kill(struct sup *s)
+{
+	process_kill(&s->hv, SIGKILL);
+	for (size_t i = 0; i < s->ndevices; i++)
+		process_kill(&s->devices[i].proc, SIGKILL);
+}
+
+static void grace_over(uv_timer_t *t)
+{
+	struct sup *s = t->data;
+	sup_kill(s);
+	sup_check_done(s);
+}
+
+void sup_end(struct sup *s, int exit_code, const char *fmt, ...)
+{
+	va_list ap;
+	if (s->phase == SUP_ENDING)
+		return;
+	s->phase = SUP_ENDING;
+	s->exit_code = exit_code;
+	va_start(ap, fmt);
+	vsnprintf(s->reason, sizeof(s->reason), fmt, ap);
+	va_end(ap);
+	uv_timer_stop(&s->start_timer);
+	uv_timer_stop(&s->timeout_timer);
+	if (!s->hv_said_end)
+		sup_hv_request(s, OUTRIGGER__HV_REQUEST__KIND_STOP);
+	fd_close(&s->launch_fd);
+	uv_timer_start(&s->grace_timer, grace_over, SUP_GRACE_MS, 500);
+	sup_check_done(s);
+}
+
+/* hv is gone: a daemon without a port has nothing to do but write out what it still holds. It sees its dock close and
+ * ends by itself; one that docked never is ended here. */
+static void hv_gone(struct sup *s)
+{
+	for (size_t i = 0; i < s->ndevices; i++)
+		if (!s->devices[i].state[0] || strcmp(s->devices[i].state, "waiting") == 0)
+			process_kill(&s->devices[i].proc, SIGKILL);
+}
+
+static void report_death(struct sup *s, const struct sup_process *p, const char *model)
+{
+	char how[64];
+	AUTO_FREE char *tail = spawn_log_tail(p->log_path, QUOTED_LINES, "    ");
+	sup_tell(s, "%s%s%s%s (pid %d) ended with %s%s", p->name, model ? " (" : "", model ? model : "", model ? ")" : "",
+		 p->pid, spawn_status_text(how, p->status), tail[0] ? "; its last log lines:" : ", no log lines");
+	for (char *save = NULL, *line = strtok_r(tail, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		fprintf(stderr, "%s%s", line, term_eol());
+}
+
+static void hv_died(struct sup *s)
+{
+	char how[64];
+	spawn_status_text(how, s->hv.status);
+	bool clean = WIFEXITED(s->hv.status) && WEXITSTATUS(s->hv.status) == 0;
+	/* Its last words may still be in the control socket: give them a chance to be the reason. */
+	if (s->hv_ctl && s->phase != SUP_ENDING)
+		s->hv_poll.poll_cb(&s->hv_poll, 0, UV_READABLE);
+	if (s->phase != SUP_ENDING) {
+		bool ran = s->phase == SUP_RUNNING;
+		report_death(s, &s->hv, NULL);
+		sup_end(s, ran ? EXIT_LOST : EXIT_FAILED, ran ? "guest was lost: hv (pid %d) ended with %s" : "the VM could not start: hv (pid %d) ended with %s",
+			s->hv.pid, how);
+	} else if (!clean && !(WIFSIGNALED(s->hv.status) && WTERMSIG(s->hv.status) == SIGKILL)) {
+		report_death(s, &s->hv, NULL);
+	}
+	hv_gone(s);
+}
+
+static void daemon_died(struct sup *s, struct sup_device *dev)
+{
+	char how[64];
+	if (s->phase == SUP_ENDING)
+		return;
+	report_death(s, &dev->proc, dev->cfg->model->name);
+	if (s->phase == SUP_STARTING)
+		sup_end(s, EXIT_FAILED, "the VM could not start: device %s (%s, pid %d) ended with %s", dev->cfg->name,
+			dev->cfg->model->name, dev->proc.pid, spawn_status_text(how, dev->proc.status));
+}
+
+static bool reap_one(struct sup_process *p)
+{
+	if (!p->alive || waitpid(p->pid, &p->status, WNOHANG) != p->pid)
+		return false;
+	p->alive = false;
+	return true;
+}
+
+void sup_reap(struct sup *s)
+{
+	for (size_t i = 0; i < s->ndevices; i++)
+		if (reap_one(&s->devices[i].proc))
+			daemon_died(s, &s->devices[i]);
+	if (reap_one(&s->hv))
+		hv_died(s);
+	sup_check_done(s);
+}
+
+void sup_check_done(struct sup *s)
+{
+	if (s->phase != SUP_ENDING || s->hv.alive)
+		return;
+	for (size_t i = 0; i < s->ndevices; i++)
+		if (s->devices[i].proc.alive)
+			return;
+	for (size_t i = 0; i < s->nconsoles; i++) {
+		if (s->consoles[i].fd >= 0 && !console_drain(&s->consoles[i]))
+			return; /* the foreground is slow: write_done comes back here through the loop */
+	}
+	if (s->front_on && !front_idle(&s->front))
+		return;
+	uv_stop(&s->loop);
+}

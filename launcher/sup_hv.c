@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The supervisor's link to hv: requests, replies, events. */
+#include <inttypes.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/fd.h"
+#include "launcher/sup.h"
+#include "launcher/verb.h"
+
+enum { SEND_MS = 1000, DIAL_SLICE_MS = 20 };
+
+uint64_t sup_hv_request(struct sup *s, Outrigger__HvRequest__KindCase which)
+{
+	Outrigger__HvRequest req = OUTRIGGER__HV_REQUEST__INIT;
+	req.id = ++s->request_id;
+	req.kind_case = which;
+	req.stop = 1; /* all of the oneof's members are one bool */
+	if (!s->hv_ctl || !s->hv.alive || ctl_send(s->hv_ctl, &req.base, SEND_MS) < 0)
+		return 0;
+	return req.id;
+}
+
+static struct sup_device *device_find(struct sup *s, const char *name)
+{
+	for (size_t i = 0; i < s->ndevices; i++)
+		if (strcmp(s->devices[i].cfg->name, name) == 0)
+			return &s->devices[i];
+	return NULL;
+}
+
+/* All devices serve: the foreground is ready, the vCPUs may run. */
+static void start_if_ready(struct sup *s)
+{
+	for (size_t i = 0; i < s->ndevices; i++)
+		if (strcmp(s->devices[i].state, "serving") != 0)
+			return;
+	if (s->start_sent || s->phase != SUP_STARTING)
+		return;
+	s->start_sent = true;
+	sup_front_start(s);
+	if (!sup_hv_request(s, OUTRIGGER__HV_REQUEST__KIND_START))
+		sup_end(s, EXIT_FAILED, "hv does not take the start request");
+}
+
+static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
+{
+	struct sup_device *dev = device_find(s, ds->name);
+	if (!dev)
+		return;
+	bool news = strcmp(dev->state, ds->state) != 0;
+	snprintf(dev->state, sizeof(dev->state), "%s", ds->state);
+	snprintf(dev->why, sizeof(dev->why), "%s", ds->why);
+	if (!news || s->phase == SUP_ENDING)
+		return;
+	if (strcmp(ds->state, "dead") == 0 || strcmp(ds->state, "quarantined") == 0)
+		sup_tell(s, "%s (%s) is %s%s%s; policy: %s", ds->name, dev->cfg->model->name, ds->state, ds->why[0] ? ": " : "",
+			 ds->why, dev->cfg->on_failure);
+	else
+		sup_say(s, "%s: %s%s", ds->name, strcmp(ds->state, "serving") == 0 ? "registered and serving" : ds->state,
+			dev->proc.isolated ? "" : " (no PID namespace here)");
+}
+
+static void event_running(struct sup *s, const char *what)
+{
+	if (s->phase != SUP_STARTING)
+		return;
+	s->phase = SUP_RUNNING;
+	s->running_ns = clock_now_ns();
+	uv_timer_stop(&s->start_timer);
+	const char *keys = s->front_on && s->front.tty ? "; Ctrl-A x quits, Ctrl-A h helps" : "";
+	sup_say(s, "running: %s%s", what, keys);
+	if (s->opt.ready_fd >= 0) {
+		if (write(s->opt.ready_fd, "R", 1) != 1)
+			sup_tell(s, "the starting process is gone");
+		close(s->opt.ready_fd);
+		s->opt.ready_fd = -1;
+	}
+}
+
+static void event_ended(struct sup *s, const Outrigger__VmEnded *e)
+{
+	s->hv_said_end = true;
+	double secs = s->running_ns ? (double)(clock_now_ns() - s->running_ns) / 1e9 : 0;
+	static const struct {
+		const char *how, *text;
+	} texts[] = {{"poweroff", "guest powered off"}, {"reset", "guest asked for a reset"},
+		     {"crash", "guest crashed"}, {"stopped", "guest was stopped"}, {"lost", "guest was lost"}};
+	const char *text = e->how;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strcmp(e->how, texts[i].how) == 0)
+			text = texts[i].text;
+	bool why = e->why[0] && strcmp(e->how, "poweroff") != 0;
+	sup_end(s, e->exit_code, "%s after %.1f s%s%s", text, secs, why ? ": " : "", why ? e->why : "");
+}
+
+static void event(struct sup *s, const Outrigger__HvEvent *e)
+{
+	switch (e->kind_case) {
+	case OUTRIGGER__HV_EVENT__KIND_PROGRESS:
+		sup_say(s, "hv: %s", e->progress);
+		break;
+	case OUTRIGGER__HV_EVENT__KIND_DEVICE:
+		event_device(s, e->device);
+		start_if_ready(s);
+		break;
+	case OUTRIGGER__HV_EVENT__KIND_RUNNING:
+		event_running(s, e->running);
+		break;
+	case OUTRIGGER__HV_EVENT__KIND_ENDED:
+		event_ended(s, e->ended);
+		break;
+	case OUTRIGGER__HV_EVENT__KIND_ERROR:
+		sup_end(s, EXIT_FAILED, "%s", e->error);
+		break;
+	default:
+		break;
+	}
+}
+
+static void hv_readable(uv_poll_t *p, int status, int events)
+{
+	struct sup *s = p->data;
+	(void)status;
+	(void)events;
+	for (;;) {
+		ProtobufCMessage *m = NULL;
+		int r = ctl_recv(s->hv_ctl, &outrigger__from_hv__descriptor, 0, &m);
+		if (r == -EPROTO)
+			continue;
+		if (r < 0)
+			return;
+		const Outrigger__FromHv *from = (const Outrigger__FromHv *)(const void *)m;
+		if (from->kind_case == OUTRIGGER__FROM_HV__KIND_EVENT)
+			event(s, from->event);
+		else if (from->kind_case == OUTRIGGER__FROM_HV__KIND_REPLY && from->reply->vm &&
+			 from->reply->id == s->cli_pending)
+			sup_cli_status(s, from->reply->vm);
+		ctl_free(m);
+	}
+}
+
+void sup_hv_connect(struct sup *s)
+{
+	AUTO_FREE char *url = xasprintf("ipc://%s/hv", s->rt.dir);
+	struct err err = {0};
+	/* nng has no dial without blocking that tells of failure; short slices keep signals and deaths seen. */
+	while (s->phase == SUP_STARTING && !s->hv_ctl) {
+		ctl_dial(CTL_PAIR, url, DIAL_SLICE_MS, &s->hv_ctl, &err);
+		if (!s->hv_ctl)
+			uv_run(&s->loop, UV_RUN_NOWAIT);
+	}
+	if (!s->hv_ctl)
+		return;
+	uv_poll_init(&s->loop, &s->hv_poll, ctl_fd(s->hv_ctl));
+	s->hv_poll.data = s;
+	uv_poll_start(&s->hv_poll, UV_READABLE, hv_readable);
+	hv_readable(&s->hv_poll, 0, 0);
+	start_if_ready(s); /* a VM without devices */
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a checked config to running processes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "base/fd.h"
+#include "launcher/spawn.h"
+#include "launcher/sup.h"
+#include "launcher/verb.h"
+
+static int spawn_hv(struct sup *s, struct err *err)
+{
+	int sv[2];
+	char fd_text[16];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+		return err_set(err, errno, "cannot make the launch socket: %s", strerror(errno));
+	s->launch_fd = sv[0];
+	AUTO_FD theirs = sv[1];
+	snprintf(fd_text, sizeof(fd_text), "%d", theirs);
+	s->hv.name = "hv";
+	s->hv.program = xasprintf("%s/outrigger-hv", s->models->dir);
+	s->hv.log_path = runtime_path(&s->rt, "hv.log");
+	const char *argv[] = {s->hv.program, "--launch-fd", fd_text, NULL};
+	struct spawn sp = {.path = s->hv.program, .argv = argv, .log_path = s->hv.log_path, .keep_fd = theirs};
+	int r = spawn_start(&sp, &s->hv.pid, NULL, err);
+	if (r < 0)
+		return r;
+	s->hv.alive = true;
+	sup_say(s, "hv: spawned, pid %d", s->hv.pid);
+	return vmconfig_send(&s->vmconfig, s->launch_fd, err);
+}
+
+static int spawn_daemon(struct sup *s, struct sup_device *dev, const char *token, struct err *err)
+{
+	AUTO_FREE char *dock = runtime_path(&s->rt, "dock");
+	AUTO_FREE char *env_token = xasprintf("OUTRIGGER_TOKEN=%s", token);
+	AUTO_FREE char *log_name = xasprintf("%s.log", dev->cfg->name);
+	const char *argv[] = {dev->cfg->model->path, "--dock", dock, NULL};
+	const char *env[] = {env_token, NULL};
+	dev->proc.name = dev->cfg->name;
+	dev->proc.program = xstrdup(dev->cfg->model->path);
+	dev->proc.log_path = runtime_path(&s->rt, log_name);
+	struct spawn sp = {.path = dev->proc.program, .argv = argv, .env = env, .log_path = dev->proc.log_path,
+			   .keep_fd = -1, .pid_namespace = true};
+	int r = spawn_start(&sp, &dev->proc.pid, &dev->proc.isolated, err);
+	if (r < 0)
+		return r;
+	dev->proc.alive = true;
+	sup_say(s, "%s: %s spawned, pid %d", dev->cfg->name, dev->cfg->model->name, dev->proc.pid);
+	return 0;
+}
+
+static int consoles_start(struct sup *s, struct err *err)
+{
+	s->consoles = xalloc(s->backends.count, sizeof(*s->consoles));
+	for (size_t i = 0; i < s->backends.count; i++) {
+		struct backend *b = &s->backends.items[i];
+		const char *device = s->cfg->devices[b->device].name;
+		if (b->kind == CHARDEV_PTY)
+			sup_tell(s, "%s: %s is %s", device, b->option, b->path);
+		if (b->kind != CHARDEV_CONSOLE && b->kind != CHARDEV_STDIO)
+			continue;
+		/* The front console comes first: it is what `outrigger console VM` means. */
+		AUTO_FREE char *log = xasprintf("%s/%s.console", s->rt.dir, device);
+		AUTO_FREE char *sock = xasprintf("%s/console.%s", s->rt.dir, device);
+		struct console *c = &s->consoles[s->nconsoles++];
+		int r = console_start(c, &s->loop, device, &b->peer_fd, log, sock, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void on_key(void *arg, enum term_key key)
+{
+	struct sup *s = arg;
+	if (key == TERM_QUIT)
+		sup_end(s, EXIT_DONE, "quit by Ctrl-A x");
+	else if (key == TERM_HELP)
+		fprintf(stderr, "\r\nCtrl-A x  end the VM\r\nCtrl-A h  this help\r\nCtrl-A Ctrl-A  send Ctrl-A\r\n"
+			"From another terminal: outrigger ps, outrigger stats %s, outrigger stop %s\r\n",
+			s->cfg->name, s->cfg->name);
+	else
+		fprintf(stderr, "\r\n[outrigger: unknown key after Ctrl-A; Ctrl-A h helps]\r\n");
+}
+
+static void on_gone(void *arg, int error)
+{
+	sup_end(arg, EXIT_FAILED, "standard output cannot be written: %s", strerror(-error));
+}
+
+void sup_front_start(struct sup *s)
+{
+	if (s->opt.detached || s->opt.console == RUN_CONSOLE_NONE || s->opt.console == RUN_CONSOLE_PTY)
+		return;
+	for (size_t i = 0; i < s->backends.count; i++) {
+		const struct backend *b = &s->backends.items[i];
+		for (size_t k = 0; b->front && k < s->nconsoles; k++) {
+			if (strcmp(s->consoles[k].device, s->cfg->devices[b->device].name) != 0)
+				continue;
+			s->front_on = true;
+			front_start(&s->front, &s->loop, &s->consoles[k], true, on_key, on_gone, s);
+			return;
+		}
+	}
+}
+
+/* Longest socket name in the runtime folder. */
+static size_t longest_name(const struct config *c)
+{
+	size_t n = strlen("supervisor");
+	for (size_t i = 0; i < c->ndevices; i++)
+		if (strlen("console.") + strlen(c->devices[i].name) > n)
+			n = strlen("console.") + strlen(c->devices[i].name);
+	return n;
+}
+
+int sup_start(struct sup *s)
+{
+	struct err err = {0};
+	const struct config *c = s->cfg;
+	s->ndevices = c->ndevices;
+	s->devices = xalloc(s->ndevices, sizeof(*s->devices));
+	for (size_t i = 0; i < s->ndevices; i++)
+		s->devices[i].cfg = &c->devices[i];
+	int r = runtime_create(&s->rt, c->name, longest_name(c), &err);
+	if (r < 0)
+		return fail("%s", err.msg);
+	r = backends_open(&s->backends, c, &err);
+	if (r < 0) {
+		fail("%s", err.msg);
+		return EXIT_USAGE;
+	}
+	vmconfig_make(&s->vmconfig, c, &s->backends, s->rt.dir, s->opt.no_reboot);
+	r = spawn_hv(s, &err);
+	for (size_t i = 0; r == 0 && i < s->ndevices; i++)
+		r = spawn_daemon(s, &s->devices[i], s->vmconfig.msg.devices[i]->token, &err);
+	backends_sent(&s->backends);
+	if (r == 0)
+		r = consoles_start(s, &err);
+	if (r == 0)
+		r = sup_cli_start(s, &err);
+	if (r < 0)
+		sup_end(s, EXIT_FAILED, "the VM could not start: %s", err.msg);
+	return 0;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+#include "base/fd.h"
+#include "launcher/client.h"
+#include "launcher/json.h"
+#include "launcher/portstats.h"
+#include "launcher/runtime.h"
+#include "launcher/verbs.h"
+#include "proto/ctl.h"
+
+static const struct option_def options[] = {
+	OPTION_JSON,
+	{"names", 0, NULL, "print only the VMs' names, one a line", NULL},
+	OPTIONS_END,
+};
+
+static uint64_t sum(const uint64_t *v, size_t n)
+{
+	uint64_t s = 0;
+	for (size_t i = 0; i < n; i++)
+		s += v[i];
+	return s;
+}
+
+static void text_place(const Outrigger__DeviceConfig *c, struct sb *addr, struct sb *irq)
+{
+	for (size_t i = 0; c && i < c->n_ranges; i++)
+		sb_addf(addr, "%s0x%08llx", i ? "," : "", (unsigned long long)c->ranges[i]->address);
+	for (size_t i = 0; c && i < c->n_irqs; i++)
+		sb_addf(irq, "%s%u", i ? "," : "", c->irqs[i]);
+}
+
+static void text_vm(const Outrigger__CliReply *r, const Outrigger__VmConfig *cfg, struct sb *out)
+{
+	const Outrigger__VmStatus *vm = r->vm;
+	char mem[32];
+	sb_addf(out, "%s: %s, engine %s, %zu CPU%s, %s, supervisor pid %d, %s\n", r->vm_name, vm->state,
+		vm->engine[0] ? vm->engine : "-", vm->n_vcpu_exits ? vm->n_vcpu_exits : (size_t)(cfg ? cfg->cpus : 0),
+		vm->n_vcpu_exits > 1 ? "s" : "", text_size_format(mem, r->memory_bytes), r->supervisor_pid, r->config);
+	sb_addf(out, "  %-12s %8s %-12s %-12s %-12s %-6s %10s %10s %10s %10s\n", "NAME", "PID", "MODEL", "STATE", "ADDRESS", "IRQ",
+		"FWD-READ", "FWD-WRITE", "POSTED", "SHADOW");
+	sb_addf(out, "  %-12s %8d %-12s %-12s %-12s %-6s %10s %10s %10s %10s\n", "hv", r->hv_pid, "core", vm->state, "-", "-", "-",
+		"-", "-", "-");
+	for (size_t i = 0; i < vm->n_devices; i++) {
+		const Outrigger__DeviceStatus *d = vm->devices[i];
+		AUTO_SB addr = {0};
+		AUTO_SB irq = {0};
+		text_place(client_device_config(cfg, d->name), &addr, &irq);
+		sb_addf(out, "  %-12s %8d %-12s %-12s %-12s %-6s %10llu %10llu %10llu %10llu\n", d->name, d->pid, d->model, d->state,
+			addr.len ? sb_str(&addr) : "-", irq.len ? sb_str(&irq) : "-",
+			(unsigned long long)portstats_get(d, PC_READS_FORWARDED),
+			(unsigned long long)portstats_get(d, PC_WRITES_FORWARDED),
+			(unsigned long long)portstats_get(d, PC_WRITES_POSTED),
+			(unsigned long long)portstats_get(d, PC_READS_SHADOW));
+		if (d->why[0])
+			sb_addf(out, "  %-12s   %s\n", "", d->why);
+	}
+}
+
+static void json_device(struct json *j, const Outrigger__DeviceStatus *d, const Outrigger__DeviceConfig *c)
+{
+	json_open(j, NULL, '{');
+	json_str(j, "name", d->name);
+	json_i64(j, "pid", d->pid);
+	json_str(j, "model", d->model);
+	json_str(j, "state", d->state);
+	json_str(j, "why", d->why[0] ? d->why : NULL);
+	json_u64(j, "epoch", d->epoch);
+	json_open(j, "ranges", '[');
+	for (size_t i = 0; c && i < c->n_ranges; i++) {
+		json_open(j, NULL, '{');
+		json_str(j, "space", c->ranges[i]->space);
+		json_u64(j, "base", c->ranges[i]->address);
+		json_u64(j, "size", c->ranges[i]->size);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+	json_open(j, "irqs", '[');
+	for (size_t i = 0; c && i < c->n_irqs; i++)
+		json_u64(j, NULL, c->irqs[i]);
+	json_close(j, ']');
+	json_open(j, "accesses", '{');
+	json_u64(j, "reads_forwarded", portstats_get(d, PC_READS_FORWARDED));
+	json_u64(j, "writes_forwarded", portstats_get(d, PC_WRITES_FORWARDED));
+	json_u64(j, "writes_posted", portstats_get(d, PC_WRITES_POSTED));
+	json_u64(j, "reads_shadow", portstats_get(d, PC_READS_SHADOW));
+	json_close(j, '}');
+	json_close(j, '}');
+}
+
+static void json_vm(struct json *j, const Outrigger__CliReply *r, const Outrigger__VmConfig *cfg)
+{
+	const Outrigger__VmStatus *vm = r->vm;
+	json_open(j, NULL, '{');
+	json_str(j, "name", r->vm_name);
+	json_str(j, "state", vm->state);
+	json_str(j, "engine", vm->engine[0] ? vm->engine : NULL);
+	json_str(j, "config", r->config);
+	json_str(j, "started", r->started);
+	json_u64(j, "uptime_ns", vm->uptime_ns);
+	json_u64(j, "memory", r->memory_bytes);
+	json_u64(j, "cpus", cfg ? cfg->cpus : vm->n_vcpu_exits);
+	json_i64(j, "supervisor_pid", r->supervisor_pid);
+	json_open(j, "hv", '{');
+	json_i64(j, "pid", r->hv_pid);
+	json_u64(j, "exits", sum(vm->vcpu_exits, vm->n_vcpu_exits));
+	json_u64(j, "instructions", sum(vm->vcpu_instructions, vm->n_vcpu_instructions));
+	json_u64(j, "unclaimed", vm->unclaimed);
+	json_close(j, '}');
+	json_open(j, "devices", '[');
+	for (size_t i = 0; i < vm->n_devices; i++)
+		json_device(j, vm->devices[i], client_device_config(cfg, vm->devices[i]->name));
+	json_close(j, ']');
+	json_close(j, '}');
+}
+
+static int show(const char *vm, struct json *j, struct sb *out)
+{
+	struct err err = {0};
+	Outrigger__CliReply *r = NULL;
+	if (client_ask(vm, "status", NULL, &r, &err) < 0)
+		return fail("%s", err.msg);
+	Outrigger__VmConfig *cfg = client_config(r);
+	if (j)
+		json_vm(j, r, cfg);
+	else
+		text_vm(r, cfg, out);
+	if (cfg)
+		ctl_free(&cfg->base);
+	ctl_free(&r->base);
+	return EXIT_DONE;
+}
+
+static int ps(const struct args *a)
+{
+	struct err err = {0};
+	AUTO_FREE char *base = NULL;
+	AUTO_SB out = {0};
+	struct json j = {.out = &out};
+	int code = EXIT_DONE;
+	bool json = args_flag(a, "json"), names_only = args_flag(a, "names");
+	if (runtime_base(&base, &err) < 0)
+		return fail("%s", err.msg);
+	char **names = runtime_list(base);
+	AUTO_FREE char *one = a->noperands ? client_vm(a->operand[0], NULL, &err) : NULL;
+	if (a->noperands && !one)
+		code = fail("%s", err.msg);
+	if (json)
+		json_open(&j, NULL, '[');
+	for (size_t i = 0; names[i]; i++) {
+		if (a->noperands && (!one || strcmp(one, names[i]) != 0))
+			continue;
+		if (names_only)
+			sb_addf(&out, "%s\n", names[i]);
+		else if (show(names[i], json ? &j : NULL, &out) != EXIT_DONE)
+			code = EXIT_FAILED;
+	}
+	if (json)
+		json_close(&j, ']');
+	if (code == EXIT_DONE || !a->noperands)
+		fputs(sb_str(&out), stdout);
+	if (!names[0] && !json && !names_only && !a->noperands)
+		fprintf(stderr, "outrigger: no VM is running in %s\n", base);
+	runtime_list_free(names);
+	return code;
+}
+
+const struct verb verb_ps = {
+	.name = "ps",
+	.summary = "Show the running VMs and their processes",
+	.operands = "[VM]",
+	.max_operands = 1,
+	.complete = "@vm",
+	.options = options,
+	.text = "One line for hv and one for each device process: PID, model, state, address, interrupt, and the guest's\n"
+		"accesses by their way: forwarded reads and writes, posted writes, shadow reads.",
+	.fn = ps,
+};
