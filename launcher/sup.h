@@ -23,6 +23,7 @@ enum {
 	SUP_START_MS = 20000, /* from spawn to running: then the VM has failed to start */
 	SUP_GRACE_MS = 1500,  /* from "stop" to SIGKILL */
 	SUP_STATUS_MS = 2000, /* hv's answer to a status request */
+	SUP_VERDICT_MS = 40,  /* from a daemon's death to its report: was it hv that died? */
 };
 
 /** struct sup_process - hv or a daemon. */
@@ -31,6 +32,7 @@ struct sup_process {
 	char *program, *log_path;
 	pid_t pid;	   /* 0: not started */
 	bool alive, isolated;
+	bool judged;	   /* its death was reported */
 	int status;	   /* of waitpid(), once dead */
 };
 
@@ -70,6 +72,7 @@ struct sup {
 	uint64_t cli_pending; /* id of the status request that a client waits for, 0: none */
 	uint8_t *cli_config;  /* packed VmConfig without tokens */
 	size_t cli_config_len;
+	char *config_path;    /* absolute */
 	char started[32];
 
 	struct console *consoles;
@@ -78,7 +81,7 @@ struct sup {
 	bool front_on;
 
 	uv_signal_t signals[6];
-	uv_timer_t start_timer, grace_timer, timeout_timer, status_timer;
+	uv_timer_t start_timer, grace_timer, timeout_timer, status_timer, verdict_timer;
 	unsigned stop_signals;
 };
 
@@ -91,6 +94,8 @@ void sup_tell(struct sup *s, const char *fmt, ...) __attribute__((format(printf,
 void sup_end(struct sup *s, int exit_code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /** sup_reap - collects dead children and draws the consequences. */
 void sup_reap(struct sup *s);
+/** sup_verdict - reports the daemons that died by themselves; @t->data is the supervisor. */
+void sup_verdict(uv_timer_t *t);
 /** sup_check_done - ENDING: stops the loop when nothing is left to wait for. */
 void sup_check_done(struct sup *s);
 /** sup_kill - SIGKILL to all that lives. */

@@ -17,7 +17,7 @@ static void cli_reply(struct sup *s, Outrigger__CliReply *r)
 	r->supervisor_pid = getpid();
 	r->hv_pid = s->hv.pid;
 	r->vm_name = s->cfg->name;
-	r->config = s->cfg->path;
+	r->config = s->config_path ? s->config_path : s->cfg->path;
 	r->memory_bytes = s->cfg->memory_bytes;
 	r->started = s->started;
 	ctl_send(s->cli, &r->base, REPLY_MS);
@@ -147,6 +147,7 @@ int sup_cli_start(struct sup *s, struct err *err)
 	if (r < 0)
 		return r;
 	config_keep(s);
+	s->config_path = realpath(s->cfg->path, NULL);
 	uv_poll_init(&s->loop, &s->cli_poll, ctl_fd(s->cli));
 	s->cli_poll.data = s;
 	uv_poll_start(&s->cli_poll, UV_READABLE, cli_readable);

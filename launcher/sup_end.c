@@ -75,6 +75,7 @@ static void hv_died(struct sup *s)
 {
 	char how[64];
 	spawn_status_text(how, s->hv.status);
+	sup_verdict(&s->verdict_timer);
 	bool clean = WIFEXITED(s->hv.status) && WEXITSTATUS(s->hv.status) == 0;
 	/* Its last words may still be in the control socket: give them a chance to be the reason. */
 	if (s->hv_ctl && s->phase != SUP_ENDING)
@@ -90,15 +91,26 @@ static void hv_died(struct sup *s)
 	hv_gone(s);
 }
 
-static void daemon_died(struct sup *s, struct sup_device *dev)
+/*
+ * When hv ends, its daemons end too, and often they are seen first. So a daemon's death is judged a moment later: if hv is dead by
+ * then, it is hv's, and only a daemon that was killed by a signal is worth a line.
+ */
+void sup_verdict(uv_timer_t *t)
 {
+	struct sup *s = t->data;
 	char how[64];
-	if (s->phase == SUP_ENDING)
-		return;
-	report_death(s, &dev->proc, dev->cfg->model->name);
-	if (s->phase == SUP_STARTING)
-		sup_end(s, EXIT_FAILED, "the VM could not start: device %s (%s, pid %d) ended with %s", dev->cfg->name,
-			dev->cfg->model->name, dev->proc.pid, spawn_status_text(how, dev->proc.status));
+	for (size_t i = 0; i < s->ndevices; i++) {
+		struct sup_device *dev = &s->devices[i];
+		if (dev->proc.alive || dev->proc.judged || !dev->proc.pid)
+			continue;
+		dev->proc.judged = true;
+		if (s->phase == SUP_ENDING || (!s->hv.alive && !WIFSIGNALED(dev->proc.status)))
+			continue;
+		report_death(s, &dev->proc, dev->cfg->model->name);
+		if (s->phase == SUP_STARTING && s->hv.alive)
+			sup_end(s, EXIT_FAILED, "the VM could not start: device %s (%s, pid %d) ended with %s", dev->cfg->name,
+				dev->cfg->model->name, dev->proc.pid, spawn_status_text(how, dev->proc.status));
+	}
 }
 
 static bool reap_one(struct sup_process *p)
@@ -113,7 +125,7 @@ void sup_reap(struct sup *s)
 {
 	for (size_t i = 0; i < s->ndevices; i++)
 		if (reap_one(&s->devices[i].proc))
-			daemon_died(s, &s->devices[i]);
+			uv_timer_start(&s->verdict_timer, sup_verdict, SUP_VERDICT_MS, 0);
 	if (reap_one(&s->hv))
 		hv_died(s);
 	sup_check_done(s);

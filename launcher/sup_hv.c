@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The supervisor's link to hv: requests, replies, events. */
-#include <inttypes.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/fd.h"
@@ -60,6 +61,23 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 			dev->proc.isolated ? "" : " (no PID namespace here)");
 }
 
+/* --detach, the VM runs: lets go of the caller's streams, then tells the caller. */
+static void detach_streams(struct sup *s)
+{
+	AUTO_FREE char *path = runtime_path(&s->rt, "supervisor.log");
+	AUTO_FD null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	AUTO_FD log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (null_fd >= 0)
+		dup2(null_fd, STDIN_FILENO);
+	if (log_fd >= 0) {
+		dup2(log_fd, STDOUT_FILENO);
+		dup2(log_fd, STDERR_FILENO);
+	}
+	if (write(s->opt.ready_fd, "R", 1) != 1)
+		sup_tell(s, "the starting process is gone");
+	fd_close(&s->opt.ready_fd);
+}
+
 static void event_running(struct sup *s, const char *what)
 {
 	if (s->phase != SUP_STARTING)
@@ -69,12 +87,8 @@ static void event_running(struct sup *s, const char *what)
 	uv_timer_stop(&s->start_timer);
 	const char *keys = s->front_on && s->front.tty ? "; Ctrl-A x quits, Ctrl-A h helps" : "";
 	sup_say(s, "running: %s%s", what, keys);
-	if (s->opt.ready_fd >= 0) {
-		if (write(s->opt.ready_fd, "R", 1) != 1)
-			sup_tell(s, "the starting process is gone");
-		close(s->opt.ready_fd);
-		s->opt.ready_fd = -1;
-	}
+	if (s->opt.ready_fd >= 0)
+		detach_streams(s);
 }
 
 static void event_ended(struct sup *s, const Outrigger__VmEnded *e)

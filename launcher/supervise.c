@@ -91,7 +91,8 @@ static void timeout_over(uv_timer_t *t)
 
 static void timers_start(struct sup *s)
 {
-	uv_timer_t *all[] = {&s->start_timer, &s->grace_timer, &s->timeout_timer, &s->status_timer};
+	uv_timer_t *all[] = {&s->start_timer, &s->grace_timer, &s->timeout_timer, &s->status_timer,
+			     &s->verdict_timer};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		uv_timer_init(&s->loop, all[i]);
 		all[i]->data = s;
@@ -137,6 +138,7 @@ static void sup_fini(struct sup *s)
 	free(s->devices);
 	free(s->consoles);
 	free(s->cli_config);
+	free(s->config_path);
 }
 
 static void drain_tick(uv_check_t *h)
