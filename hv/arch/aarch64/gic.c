@@ -129,7 +129,7 @@ uint8_t gic_group_mask(const struct gic_cpu *c, unsigned group)
 uint8_t gic_running_priority(const struct gic_cpu *c)
 {
 	uint32_t all = c->apr[0] | c->apr[1];
-	return all ? (uint8_t)(__builtin_ctz(all) << 3) : GIC_PRI_IDLE;
+	return (uint8_t)(all ? (unsigned)__builtin_ctz(all) << 3 : GIC_PRI_IDLE);
 }
 
 bool gic_can_signal(const struct gic_cpu *c)
