@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hv/device.h"
+#include "base/bytes.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "hv/report.h"
+#include "proto/dock.h"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+/* Messages handled in one go, so that one daemon that talks without end does not keep the loop from the others. */
+#define MESSAGES_A_TURN 32
+
+/* ---- the slot's calls ----------------------------------------------------------------------------- */
+
+static void op_irq_line(void *opaque, unsigned irq, bool level)
+{
+	struct device *d = opaque;
+	d->vm->ops->irq_line(d->vm->evm, irq, level);
+}
+
+static void op_irq_pulse(void *opaque, unsigned irq)
+{
+	struct device *d = opaque;
+	d->vm->ops->irq_pulse(d->vm->evm, irq);
+}
+
+static void op_changed(void *opaque)
+{
+	struct device *d = opaque;
+	atomic_store(&d->vm->devices_changed, 1);
+	vm_notify(d->vm);
+}
+
+static const struct slot_ops device_slot_ops = {
+	.irq_line = op_irq_line,
+	.irq_pulse = op_irq_pulse,
+	.changed = op_changed,
+};
+
+/* ---- the end of a daemon -------------------------------------------------------------------------- */
+
+/* Cuts the daemon off: no descriptor of it is watched any more. It notices by the end of its dock connection. */
+static void device_cut(struct device *d)
+{
+	watch_stop(&d->dock_watch);
+	watch_stop(&d->pid_watch);
+	fd_close(&d->dock_fd);
+	fd_close(&d->pid_fd);
+	d->stage = STAGE_NONE;
+}
+
+static void device_lost(struct device *d, enum slot_state state, const char *why)
+{
+	slot_fail(d->slot, state, "%s", why);
+	device_cut(d);
+	devices_review(d->vm);
+}
+
+/* Says no to the daemon, and to the VM's start if it has not run yet. */
+static void device_refuse(struct device *d, const char *why)
+{
+	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
+	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_REFUSED;
+	m.refused = (char *)(uintptr_t)why;
+	ctl_send(d->ctl, &m.base, 0);
+	device_lost(d, SLOT_QUARANTINED, why);
+}
+
+static void device_gone(struct device *d)
+{
+	char why[96];
+	snprintf(why, sizeof(why), "the daemon of %s (pid %d) ended", d->cfg->name, d->pid);
+	device_lost(d, SLOT_DEAD, why);
+}
+
+/* ---- messages ------------------------------------------------------------------------------------- */
+
+static void on_hello(struct device *d, const Outrigger__Hello *h)
+{
+	struct err err = {0};
+	if (strcmp(h->model, d->cfg->model) != 0)
+		err_set(&err, EPERM, "%s: its daemon is of model %.40s; the config wants %s", d->cfg->name,
+			h->model, d->cfg->model);
+	else if (h->state_bytes > d->cfg->state_bytes)
+		err_set(&err, EPERM, "%s: its daemon needs %u bytes of state; the config gave it %u",
+			d->cfg->name, h->state_bytes, d->cfg->state_bytes);
+	else if (h->epoch != slot_epoch(d->slot))
+		err_set(&err, EPERM, "%s: its daemon speaks of epoch %u; %u is now", d->cfg->name, h->epoch,
+			slot_epoch(d->slot));
+	if (err.msg[0]) {
+		device_refuse(d, err.msg);
+		return;
+	}
+	Outrigger__Configure c = OUTRIGGER__CONFIGURE__INIT;
+	Outrigger__BackendFd fds[LIMIT_FDS], *fd_ptrs[LIMIT_FDS];
+	int32_t next = DOCK_FD_BACKEND;
+	for (size_t i = 0; i < d->cfg->n_backends; i++) {
+		fds[i] = *d->cfg->backends[i];
+		fds[i].fd_index = fds[i].fd_index < 0 ? -1 : next++ - DOCK_FD_BACKEND;
+		fd_ptrs[i] = &fds[i];
+	}
+	c.n_options = d->cfg->n_options;
+	c.options = d->cfg->options;
+	c.n_backends = d->cfg->n_backends;
+	c.backends = fd_ptrs;
+	c.guest_clock_offset_ns = atomic_load(&d->vm->clock.offset_ns);
+	c.vm = d->vm->cfg->name;
+	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
+	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_CONFIGURE;
+	m.configure = &c;
+	if (ctl_send(d->ctl, &m.base, 0))
+		log_warn("device=%s: cannot send its options", d->cfg->name);
+	d->stage = STAGE_RANGES;
+}
+
+static void on_ranges(struct device *d, const Outrigger__RegisterRanges *r)
+{
+	struct err err = {0};
+	if (device_claim(d, r, &err)) {
+		device_refuse(d, err.msg);
+		return;
+	}
+	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
+	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_RANGES_OK;
+	m.ranges_ok = 1;
+	ctl_send(d->ctl, &m.base, 0);
+	d->stage = STAGE_SERVING;
+}
+
+static void on_serving(struct device *d, const Outrigger__Serving *s)
+{
+	log_info("device=%s serving pid=%d sandbox=%.80s", d->cfg->name, d->pid, s->sandbox);
+	d->stage = STAGE_UP;
+	slot_serve(d->slot);
+	slot_lines_sample(d->slot); /* a resumed device's lines may already be up */
+	devices_review(d->vm);
+	vm_try_start(d->vm);
+}
+
+static void on_error(struct device *d, const char *text)
+{
+	char why[200];
+	snprintf(why, sizeof(why), "%s: %.150s", d->cfg->name, text);
+	device_lost(d, SLOT_DEAD, why);
+}
+
+/* True if a message of this kind is expected now. */
+static bool in_turn(const struct device *d, unsigned kind)
+{
+	switch (kind) {
+	case OUTRIGGER__FROM_DAEMON__KIND_HELLO:
+		return d->stage == STAGE_HELLO;
+	case OUTRIGGER__FROM_DAEMON__KIND_RANGES:
+		return d->stage == STAGE_RANGES;
+	case OUTRIGGER__FROM_DAEMON__KIND_SERVING:
+		return d->stage == STAGE_SERVING;
+	case OUTRIGGER__FROM_DAEMON__KIND_LOG:
+	case OUTRIGGER__FROM_DAEMON__KIND_ERROR:
+	case OUTRIGGER__FROM_DAEMON__KIND_BYE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void on_message(struct device *d, const Outrigger__FromDaemon *m)
+{
+	if (!in_turn(d, m->kind_case)) {
+		log_warn_limited("device=%s sent message %d out of turn: ignored", d->cfg->name,
+				 (int)m->kind_case);
+		return;
+	}
+	switch (m->kind_case) {
+	case OUTRIGGER__FROM_DAEMON__KIND_HELLO:
+		on_hello(d, m->hello);
+		break;
+	case OUTRIGGER__FROM_DAEMON__KIND_RANGES:
+		on_ranges(d, m->ranges);
+		break;
+	case OUTRIGGER__FROM_DAEMON__KIND_SERVING:
+		on_serving(d, m->serving);
+		break;
+	case OUTRIGGER__FROM_DAEMON__KIND_LOG:
+		log_warn_limited("device=%s says: %.400s", d->cfg->name, m->log->text);
+		break;
+	case OUTRIGGER__FROM_DAEMON__KIND_ERROR:
+		on_error(d, m->error);
+		break;
+	case OUTRIGGER__FROM_DAEMON__KIND_BYE:
+		log_info("device=%s says goodbye: %.200s", d->cfg->name, m->bye);
+		break;
+	default:
+		break;
+	}
+}
+
+static void ctl_ready(void *arg)
+{
+	struct device *d = arg;
+	for (int i = 0; i < MESSAGES_A_TURN; i++) {
+		ProtobufCMessage *m = NULL;
+		int rc = ctl_recv(d->ctl, &outrigger__from_daemon__descriptor, 0, &m);
+		if (rc == -EPROTO) {
+			log_warn_limited("device=%s sent no valid message: ignored", d->cfg->name);
+			continue;
+		}
+		if (rc)
+			return;
+		int peer = ctl_peer_pid(d->ctl);
+		if (d->stage == STAGE_NONE || (peer && peer != d->pid))
+			log_warn_limited("device=%s: message of pid %d ignored; pid %d docked", d->cfg->name,
+					 peer, d->stage == STAGE_NONE ? 0 : d->pid);
+		else
+			on_message(d, (Outrigger__FromDaemon *)m);
+		ctl_free(m);
+	}
+}
+
+/* ---- docking -------------------------------------------------------------------------------------- */
+
+static void dock_conn_ready(void *arg)
+{
+	struct device *d = arg;
+	char byte;
+	ssize_t n = recv(d->dock_fd, &byte, 1, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	ctl_ready(d); /* what it said last explains its end best */
+	if (d->stage == STAGE_NONE)
+		return;
+	if (n > 0)
+		device_lost(d, SLOT_QUARANTINED, "it wrote to its dock connection, which is to stay silent");
+	else
+		device_gone(d);
+}
+
+static void pid_ready(void *arg)
+{
+	struct device *d = arg;
+	ctl_ready(d);
+	if (d->stage != STAGE_NONE)
+		device_gone(d);
+}
+
+static int send_descriptors(struct device *d, int conn, uint32_t epoch)
+{
+	int fds[DOCK_FD_BACKEND + LIMIT_FDS];
+	struct dock_reply r = {.magic = DOCK_MAGIC, .version = DOCK_VERSION, .epoch = epoch};
+	fds[DOCK_FD_PORT] = d->slot->port_fd;
+	fds[DOCK_FD_STATE] = d->slot->state_fd;
+	fds[DOCK_FD_KICK] = d->slot->kick_fd;
+	fds[DOCK_FD_IRQ] = d->slot->irq_fd;
+	r.nfds = DOCK_FD_BACKEND;
+	for (size_t i = 0; i < d->cfg->n_backends; i++)
+		if (d->cfg->backends[i]->fd_index >= 0)
+			fds[r.nfds++] = d->vm->fds[d->cfg->backends[i]->fd_index];
+	snprintf(r.device, sizeof(r.device), "%s", d->cfg->name);
+	snprintf(r.control_url, sizeof(r.control_url), "%s", d->control_url);
+	return dock_send_reply(conn, &r, fds, r.nfds);
+}
+
+int device_docked(struct device *d, int *conn, pid_t pid, struct err *err)
+{
+	struct vm *vm = d->vm;
+	if (d->token_used)
+		return err_set(err, EACCES, "the token of %s was already used", d->cfg->name);
+	d->token_used = true;
+	uint32_t epoch = slot_attach(d->slot);
+	int rc = send_descriptors(d, *conn, epoch);
+	if (rc) {
+		slot_fail(d->slot, SLOT_DEAD, "cannot give %s its descriptors: %s", d->cfg->name,
+			  strerror(-rc));
+		return err_set(err, -rc, "cannot give %s its descriptors: %s", d->cfg->name, strerror(-rc));
+	}
+	d->pid = pid;
+	d->dock_fd = fd_steal(conn);
+	d->dock_watch = watch_start(&vm->loop, d->dock_fd, dock_conn_ready, d);
+	/* A process that is gone already, or an old kernel: the connection's end tells as well. */
+	d->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (d->pid_fd >= 0)
+		d->pid_watch = watch_start(&vm->loop, d->pid_fd, pid_ready, d);
+	d->stage = STAGE_HELLO;
+	devices_review(vm);
+	return 0;
+}
+
+/* ---- all of them ---------------------------------------------------------------------------------- */
+
+static void irq_ready(void *arg)
+{
+	struct vm *vm = arg;
+	struct epoll_event ev[16];
+	/* Edge-triggered and never read: a daemon holds the same open file and could make a read block. */
+	int n = epoll_wait(vm->irq_epoll, ev, ARRAY_LEN(ev), 0);
+	for (int i = 0; i < n; i++)
+		slot_lines_sample(vm->devices[ev[i].data.u32].slot);
+}
+
+static int irq_watch_add(struct device *d, unsigned index, struct err *err)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u32 = index};
+	if (epoll_ctl(d->vm->irq_epoll, EPOLL_CTL_ADD, d->slot->irq_fd, &ev) < 0)
+		return err_set(err, errno, "%s: cannot watch its interrupts: %s", d->cfg->name,
+			       strerror(errno));
+	return 0;
+}
+
+static void device_ranges(struct device *d)
+{
+	for (unsigned i = 0; i < d->cfg->n_ranges; i++) {
+		const Outrigger__RangeConfig *c = d->cfg->ranges[i];
+		d->ranges[i] = (struct bus_range){
+			.space = strcmp(c->space, "pio") ? BUS_MMIO : BUS_PIO,
+			.index = (uint8_t)i,
+			.base = c->address,
+			.size = c->size,
+			.owner = d->cfg->name,
+			.slot = d->slot,
+		};
+	}
+}
+
+static int device_create(struct vm *vm, unsigned index, struct err *err)
+{
+	struct device *d = &vm->devices[index];
+	const Outrigger__DeviceConfig *c = vm->cfg->devices[index];
+	bool edge = c->fdt && c->fdt->irq_type && !strcmp(c->fdt->irq_type, "edge-rising");
+	struct slot_config sc = {
+		.name = c->name,
+		.index = index,
+		.vcpus = vm->cfg->cpus,
+		.lines = (unsigned)c->n_irqs,
+		.irqs = c->irqs,
+		.shadow_pages = c->shadow_pages,
+		.deadline_ns = c->deadline_ns,
+		.state_bytes = c->state_bytes,
+		.ops = &device_slot_ops,
+		.opaque = d,
+	};
+	d->vm = vm;
+	d->cfg = c;
+	d->dock_fd = d->pid_fd = -1;
+	int rc = config_policy(c->on_failure, &sc.policy, err);
+	for (size_t i = 0; i < c->n_irqs && !rc; i++) {
+		rc = irq_claim(&vm->irqs, c->irqs[i], c->name, err);
+		if (!rc && vm->ops->irq_configure)
+			vm->ops->irq_configure(vm->evm, c->irqs[i], edge);
+	}
+	if (!rc)
+		rc = slot_create(&sc, &d->slot, err);
+	device_ranges(d);
+	if (!rc)
+		rc = irq_watch_add(d, index, err);
+	snprintf(d->control_url, sizeof(d->control_url), "ipc://%s/ctl.%s", vm->cfg->runtime_dir, c->name);
+	if (!rc)
+		rc = ctl_listen(CTL_PAIR, d->control_url, &d->ctl, err);
+	if (!rc)
+		d->ctl_watch = watch_start(&vm->loop, ctl_fd(d->ctl), ctl_ready, d);
+	d->reported = SLOT_WAITING;
+	return rc ? rc : d->ctl_watch ? 0 : err_set(err, ENOMEM, "out of memory");
+}
+
+/* The configured ranges against each other and what is reserved, before anything is started. */
+static int ranges_disjoint(struct vm *vm, struct err *err)
+{
+	AUTO_FREE struct bus_range *all = calloc(LIMIT_DEVICES * LIMIT_RANGES, sizeof(*all));
+	unsigned n = 0;
+	if (!all)
+		return err_set(err, ENOMEM, "out of memory");
+	for (unsigned i = 0; i < vm->n_devices; i++) {
+		memcpy(&all[n], vm->devices[i].ranges, vm->devices[i].cfg->n_ranges * sizeof(*all));
+		n += (unsigned)vm->devices[i].cfg->n_ranges;
+	}
+	return bus_check(&vm->bus, all, n, err);
+}
+
+int devices_create(struct vm *vm, struct err *err)
+{
+	vm->irq_epoll = epoll_create1(EPOLL_CLOEXEC);
+	vm->devices = calloc(vm->cfg->n_devices + 1, sizeof(vm->devices[0]));
+	if (vm->irq_epoll < 0 || !vm->devices)
+		return err_set(err, ENOMEM, "out of memory or descriptors");
+	for (unsigned i = 0; i < vm->cfg->n_devices; i++) {
+		vm->n_devices = i + 1;
+		int rc = device_create(vm, i, err);
+		if (rc)
+			return rc;
+	}
+	vm->irq_watch = watch_start(&vm->loop, vm->irq_epoll, irq_ready, vm);
+	if (!vm->irq_watch)
+		return err_set(err, ENOMEM, "cannot watch the interrupts");
+	return ranges_disjoint(vm, err);
+}
+
+void devices_destroy(struct vm *vm)
+{
+	watch_stop(&vm->irq_watch);
+	fd_close(&vm->irq_epoll);
+	for (unsigned i = 0; i < vm->n_devices; i++) {
+		struct device *d = &vm->devices[i];
+		if (!d->vm)
+			continue;
+		device_cut(d);
+		watch_stop(&d->ctl_watch);
+		ctl_close(d->ctl);
+		slot_destroy(d->slot);
+		for (unsigned k = 0; k < LIMIT_RANGES; k++)
+			free(d->rules[k]);
+	}
+	free(vm->devices);
+	vm->devices = NULL;
+	vm->n_devices = 0;
+}
+
+bool devices_serving(const struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->n_devices; i++)
+		if (slot_state(vm->devices[i].slot) != SLOT_SERVING)
+			return false;
+	return true;
+}
+
+static void device_review(struct device *d)
+{
+	struct vm *vm = d->vm;
+	enum slot_state s = slot_state(d->slot);
+	bool silent = atomic_load(&d->slot->silent_seq) != 0;
+	if (s == d->reported && silent == d->reported_silent)
+		return;
+	d->reported = s;
+	d->reported_silent = silent;
+	report_device(d);
+	if (s != SLOT_DEAD && s != SLOT_QUARANTINED)
+		return;
+	char why[200];
+	slot_why(d->slot, why, sizeof(why));
+	device_cut(d);
+	if (vm->state == VM_STARTING)
+		vm_fail_start(vm, "%s", why);
+	else if (d->slot->cfg.policy == POLICY_STOP)
+		vm_end(vm, "lost", 4, "%s (on_failure: stop)", why);
+	else
+		log_warn("device=%s %s: %s; its accesses read as all-ones", d->cfg->name,
+			 slot_state_name(s), why);
+}
+
+void devices_review(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->n_devices; i++)
+		device_review(&vm->devices[i]);
+}

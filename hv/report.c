@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hv/report.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ACK_ENDED_MS 100
+#define ACK_ERROR_MS 500
+#define LAST_SEND_MS 1000
+
+static const char *const state_names[] = {"?", "starting", "running", "stopping", "ended"};
+
+static char *text(const char *s)
+{
+	return (char *)(uintptr_t)s; /* protobuf-c's strings are not const; packing does not write */
+}
+
+static int send_event(struct vm *vm, Outrigger__HvEvent *e, int timeout_ms)
+{
+	Outrigger__FromHv m = OUTRIGGER__FROM_HV__INIT;
+	m.kind_case = OUTRIGGER__FROM_HV__KIND_EVENT;
+	m.event = e;
+	int rc = vm->launcher ? ctl_send(vm->launcher, &m.base, timeout_ms) : -EPIPE;
+	if (rc)
+		log_debug("event %d not sent: %s", (int)e->kind_case, strerror(-rc));
+	return rc;
+}
+
+void report_progress(struct vm *vm, const char *fmt, ...)
+{
+	char line[300];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	log_info("%s", line);
+	Outrigger__HvEvent e = OUTRIGGER__HV_EVENT__INIT;
+	e.kind_case = OUTRIGGER__HV_EVENT__KIND_PROGRESS;
+	e.progress = line;
+	send_event(vm, &e, 0);
+}
+
+#define COUNTER_WORDS (sizeof(struct port_counters) / sizeof(uint64_t))
+
+/** struct status - storage of one DeviceStatus. */
+struct status {
+	Outrigger__DeviceStatus m;
+	char why[200];
+	uint64_t words[COUNTER_WORDS];
+};
+
+static void device_status(struct device *d, struct status *s)
+{
+	outrigger__device_status__init(&s->m);
+	slot_why(d->slot, s->why, sizeof(s->why));
+	if (!s->why[0] && atomic_load(&d->slot->silent_seq))
+		snprintf(s->why, sizeof(s->why), "did not answer within %llu ms; its policy answers",
+			 (unsigned long long)(d->slot->cfg.deadline_ns / 1000000));
+	const _Atomic uint64_t *c = (const _Atomic uint64_t *)(const void *)&d->slot->pp.port->counters;
+	for (size_t i = 0; i < COUNTER_WORDS; i++)
+		s->words[i] = atomic_load_explicit(&c[i], memory_order_relaxed);
+	s->m.name = d->cfg->name;
+	s->m.model = d->cfg->model;
+	s->m.pid = d->pid;
+	s->m.state = text(slot_state_name(slot_state(d->slot)));
+	s->m.epoch = slot_epoch(d->slot);
+	s->m.counters = s->words;
+	s->m.n_counters = COUNTER_WORDS;
+	s->m.why = s->why;
+}
+
+void report_device(struct device *d)
+{
+	struct status s;
+	Outrigger__HvEvent e = OUTRIGGER__HV_EVENT__INIT;
+	device_status(d, &s);
+	e.kind_case = OUTRIGGER__HV_EVENT__KIND_DEVICE;
+	e.device = &s.m;
+	log_info("device=%s state=%s pid=%d epoch=%u %s", d->cfg->name, s.m.state, d->pid, s.m.epoch, s.why);
+	send_event(d->vm, &e, 0);
+}
+
+void report_running(struct vm *vm)
+{
+	char line[120];
+	Outrigger__HvEvent e = OUTRIGGER__HV_EVENT__INIT;
+	snprintf(line, sizeof(line), "%s (%s)", vm->ops->name, vm->engine_why);
+	e.kind_case = OUTRIGGER__HV_EVENT__KIND_RUNNING;
+	e.running = line;
+	log_info("running engine=%s", line);
+	send_event(vm, &e, 0);
+}
+
+void report_end(struct vm *vm, const struct vm_end *end)
+{
+	Outrigger__HvEvent e = OUTRIGGER__HV_EVENT__INIT;
+	Outrigger__VmEnded ended = OUTRIGGER__VM_ENDED__INIT;
+	if (end->is_error) {
+		e.kind_case = OUTRIGGER__HV_EVENT__KIND_ERROR;
+		e.error = text(end->why);
+		fprintf(stderr, "outrigger-hv: %s\n", end->why);
+	} else {
+		ended.how = text(end->how);
+		ended.why = text(end->why);
+		ended.exit_code = end->exit_code;
+		e.kind_case = OUTRIGGER__HV_EVENT__KIND_ENDED;
+		e.ended = &ended;
+	}
+	log_info("ended how=%s why=%s code=%d", end->how, end->why, end->exit_code);
+	if (!vm->launcher || send_event(vm, &e, LAST_SEND_MS))
+		return;
+	/* nng sends in the background and forgets it on close. */
+	ProtobufCMessage *m = NULL;
+	if (!ctl_recv(vm->launcher, &outrigger__hv_request__descriptor,
+		      end->is_error ? ACK_ERROR_MS : ACK_ENDED_MS, &m))
+		ctl_free(m);
+}
+
+/* ---- requests ------------------------------------------------------------------------------------- */
+
+static void send_reply(struct vm *vm, Outrigger__HvReply *r)
+{
+	Outrigger__FromHv m = OUTRIGGER__FROM_HV__INIT;
+	m.kind_case = OUTRIGGER__FROM_HV__KIND_REPLY;
+	m.reply = r;
+	if (ctl_send(vm->launcher, &m.base, 0))
+		log_warn_limited("the launcher does not read: a reply was dropped");
+}
+
+static void reply_simple(struct vm *vm, uint64_t id, int status, const char *why)
+{
+	Outrigger__HvReply r = OUTRIGGER__HV_REPLY__INIT;
+	r.id = id;
+	r.status = status;
+	r.error = text(why);
+	send_reply(vm, &r);
+}
+
+static void reply_status(struct vm *vm, uint64_t id)
+{
+	struct status *s = calloc(vm->n_devices + 1, sizeof(*s));
+	Outrigger__DeviceStatus *ptrs[LIMIT_DEVICES];
+	uint64_t exits[LIMIT_VCPUS], instructions[LIMIT_VCPUS];
+	if (!s) {
+		reply_simple(vm, id, ENOMEM, "out of memory");
+		return;
+	}
+	Outrigger__VmStatus v = OUTRIGGER__VM_STATUS__INIT;
+	for (unsigned i = 0; i < vm->n_devices; i++) {
+		device_status(&vm->devices[i], &s[i]);
+		ptrs[i] = &s[i].m;
+	}
+	for (unsigned i = 0; i < vm->n_vcpus; i++) {
+		struct engine_vcpu_stats st = {0};
+		vm->ops->vcpu_stats(vm->vcpus[i].ev, &st);
+		exits[i] = atomic_load(&vm->vcpus[i].exits);
+		instructions[i] = st.instructions;
+	}
+	v.state = text(state_names[vm->state]);
+	v.engine = text(vm->ops->name);
+	v.uptime_ns = clock_now_ns() - vm->created_ns;
+	v.n_vcpu_exits = v.n_vcpu_instructions = vm->n_vcpus;
+	v.vcpu_exits = exits;
+	v.vcpu_instructions = instructions;
+	v.unclaimed = atomic_load(&vm->bus.unclaimed_total);
+	v.n_devices = vm->n_devices;
+	v.devices = ptrs;
+	v.first_instruction_ns = atomic_load(&vm->first_instruction_ns);
+	Outrigger__HvReply r = OUTRIGGER__HV_REPLY__INIT;
+	r.id = id;
+	r.vm = &v;
+	send_reply(vm, &r);
+	free(s);
+}
+
+static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
+{
+	switch (q->kind_case) {
+	case OUTRIGGER__HV_REQUEST__KIND_STATUS:
+		reply_status(vm, q->id);
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_START:
+		vm->start_asked = true;
+		reply_simple(vm, q->id, 0, "");
+		vm_try_start(vm);
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_STOP:
+		reply_simple(vm, q->id, 0, "");
+		vm_end(vm, "stopped", 0, "stopped on request");
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_POWERDOWN:
+		reply_simple(vm, q->id, ENOTSUP, "this machine has no power button; use stop");
+		return;
+	default:
+		reply_simple(vm, q->id, EPROTO, "hv does not know this request");
+	}
+}
+
+static void launcher_ready(void *arg)
+{
+	struct vm *vm = arg;
+	for (int i = 0; i < 32; i++) {
+		ProtobufCMessage *m = NULL;
+		int rc = ctl_recv(vm->launcher, &outrigger__hv_request__descriptor, 0, &m);
+		if (rc == -EPROTO)
+			continue;
+		if (rc)
+			return;
+		on_request(vm, (Outrigger__HvRequest *)m);
+		ctl_free(m);
+	}
+}
+
+int report_open(struct vm *vm, struct err *err)
+{
+	char url[160];
+	snprintf(url, sizeof(url), "ipc://%s/hv", vm->cfg->runtime_dir);
+	return ctl_listen(CTL_PAIR, url, &vm->launcher, err);
+}
+
+int report_serve(struct vm *vm)
+{
+	vm->launcher_watch = watch_start(&vm->loop, ctl_fd(vm->launcher), launcher_ready, vm);
+	return vm->launcher_watch ? 0 : -ENOMEM;
+}
+
+void report_close(struct vm *vm)
+{
+	watch_stop(&vm->launcher_watch);
+	ctl_close(vm->launcher);
+	vm->launcher = NULL;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hv/vcpu.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+
+#define VCPU_STACK (512 * 1024)
+#define DUMP_BYTES 16384
+#define WAKE_SIGNAL SIGUSR1
+
+static void wake_handler(int sig)
+{
+	(void)sig; /* only ends a blocking system call with EINTR */
+}
+
+/* ---- accesses ------------------------------------------------------------------------------------ */
+
+static enum access_result unclaimed(struct vcpu *v, enum bus_space space, struct vm_exit *x)
+{
+	struct vm *vm = v->vm;
+	uint64_t n = bus_unclaimed_count(&vm->bus, space, x->addr);
+	if (n == 1)
+		log_warn_limited("unclaimed %s %s of %u bytes at 0x%llx: no device is there",
+				 bus_space_name(space), x->is_write ? "write" : "read", x->len,
+				 (unsigned long long)x->addr);
+	if (vm->unclaimed == UNCLAIMED_STOP) {
+		vm_end(vm, "lost", 4, "the guest accessed %s 0x%llx, where no device is (on_unclaimed: stop)",
+		       bus_space_name(space), (unsigned long long)x->addr);
+		return ACCESS_INTERRUPTED;
+	}
+	if (vm->unclaimed == UNCLAIMED_ABORT && space == BUS_MMIO)
+		return ACCESS_ABORT;
+	x->data = width_mask(x->len);
+	return ACCESS_OK;
+}
+
+/* False: the vCPU ends. */
+static bool access_exit(struct vcpu *v, enum bus_space space, struct vm_exit *x)
+{
+	struct vm *vm = v->vm;
+	const struct bus_range *r = bus_lookup(&vm->bus, &v->cache, space, x->addr, x->len);
+	enum access_result res;
+	if (__builtin_expect(r != NULL, 1))
+		res = slot_access(r->slot, r, v->index, &v->stop, x->addr - r->base, x->len,
+				  x->is_write, &x->data);
+	else
+		res = unclaimed(v, space, x);
+	if (__builtin_expect(res == ACCESS_OK, 1))
+		return true;
+	if (res == ACCESS_ABORT) {
+		vm->ops->vcpu_abort(v->ev);
+		return true;
+	}
+	if (res == ACCESS_STOP)
+		vm_end(vm, "lost", 4, "%s does not answer (on_failure: stop)", r->owner);
+	return false;
+}
+
+/* ---- reset ---------------------------------------------------------------------------------------- */
+
+static void boot_state(struct vcpu *v, struct engine_boot *b)
+{
+	*b = (struct engine_boot){
+		.entry = v->vm->layout.entry,
+		.args = {v->vm->layout.dtb},
+		.powered_on = v->index == 0,
+	};
+}
+
+/* All vCPUs are parked; this one does the work. False: the VM ends. */
+static bool reset_machine(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	struct err err = {0};
+	for (unsigned i = 0; i < vm->n_devices; i++) {
+		enum access_result r = slot_reset(vm->devices[i].slot, v->index, &v->stop);
+		if (r == ACCESS_INTERRUPTED)
+			return false;
+		if (r == ACCESS_STOP) {
+			vm_end(vm, "lost", 4, "%s does not answer (on_failure: stop)",
+			       vm->devices[i].cfg->name);
+			return false;
+		}
+	}
+	vm->ops->vm_reset(vm->evm);
+	if (vm_load_images(vm, &err)) {
+		vm_end(vm, "lost", 4, "cannot reset: %s", err.msg);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * The meeting of all vCPUs for a reset. The last to come resets devices, machine and memory while the others sleep;
+ * then each resets itself. False: the vCPU ends.
+ */
+static bool reset_meet(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	bool go = true;
+	pthread_mutex_lock(&vm->reset_lock);
+	uint64_t gen = vm->reset_gen;
+	if (++vm->reset_parked == vm->n_vcpus) {
+		pthread_mutex_unlock(&vm->reset_lock);
+		go = reset_machine(v);
+		pthread_mutex_lock(&vm->reset_lock);
+		atomic_store(&vm->reset_wanted, 0);
+		vm->reset_parked = 0;
+		vm->reset_gen++;
+		pthread_cond_broadcast(&vm->reset_cond);
+	} else {
+		while (vm->reset_gen == gen && !atomic_load(&v->stop))
+			pthread_cond_wait(&vm->reset_cond, &vm->reset_lock);
+	}
+	pthread_mutex_unlock(&vm->reset_lock);
+	if (!go || atomic_load(&v->stop))
+		return false;
+	struct engine_boot boot;
+	boot_state(v, &boot);
+	vm->ops->vcpu_reset(v->ev, &boot);
+	return true;
+}
+
+static void reset_ask(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	if (atomic_exchange(&vm->reset_wanted, 1))
+		return;
+	for (unsigned i = 0; i < vm->n_vcpus; i++)
+		if (i != v->index)
+			vm->ops->vcpu_kick(vm->vcpus[i].ev);
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------- */
+
+/* Writes the registers and the reason to <runtime>/crash.txt. */
+static void dump(struct vcpu *v, const char *why)
+{
+	struct vm *vm = v->vm;
+	AUTO_FREE char *text = calloc(1, DUMP_BYTES);
+	char path[160];
+	if (!text)
+		return;
+	vm->ops->vcpu_dump(v->ev, text, DUMP_BYTES);
+	snprintf(path, sizeof(path), "%s/crash.txt", vm->cfg->runtime_dir);
+	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	dprintf(fd, "vcpu %u: %s\n%s", v->index, why, text);
+}
+
+static bool crash_exit(struct vcpu *v, const struct vm_exit *x)
+{
+	char why[sizeof(x->why) + 1];
+	snprintf(why, sizeof(why), "%.*s", (int)sizeof(x->why), x->why);
+	dump(v, why);
+	vm_end(v->vm, "crash", 4, "%s on vCPU %u: %s (registers in %s/crash.txt)",
+	       x->reason == EXIT_CRASH ? "the guest crashed" : "the engine failed", v->index,
+	       why[0] ? why : "no reason given", v->vm->cfg->runtime_dir);
+	return false;
+}
+
+/* Handles one exit. False: the vCPU ends. */
+static bool handle(struct vcpu *v, struct vm_exit *x)
+{
+	struct vm *vm = v->vm;
+	switch (x->reason) {
+	case EXIT_MMIO:
+		return access_exit(v, BUS_MMIO, x);
+	case EXIT_PIO:
+		return access_exit(v, BUS_PIO, x);
+	case EXIT_NONE:
+	case EXIT_KICKED:
+		return true;
+	case EXIT_POWEROFF:
+		vm_end(vm, "poweroff", 0, "the guest powered itself off");
+		return false;
+	case EXIT_RESET:
+		if (vm->cfg->no_reboot) {
+			vm_end(vm, "reset", 3, "the guest asked for a reset, which --no-reboot forbids");
+			return false;
+		}
+		reset_ask(v);
+		return true;
+	case EXIT_CRASH:
+	case EXIT_ENGINE:
+		return crash_exit(v, x);
+	}
+	vm_end(vm, "crash", 4, "the engine returned the unknown exit %d", (int)x->reason);
+	return false;
+}
+
+static void *vcpu_main(void *arg)
+{
+	struct vcpu *v = arg;
+	struct vm *vm = v->vm;
+	struct engine_boot boot;
+	struct vm_exit x = {0};
+	uint64_t zero = 0;
+	boot_state(v, &boot);
+	vm->ops->vcpu_reset(v->ev, &boot);
+	if (v->index == 0 &&
+	    atomic_compare_exchange_strong(&vm->first_instruction_ns, &zero, clock_now_ns()))
+		vm_notify(vm);
+	while (!atomic_load_explicit(&v->stop, memory_order_relaxed)) {
+		if (__builtin_expect(atomic_load_explicit(&vm->reset_wanted, memory_order_relaxed), 0)) {
+			if (!reset_meet(v))
+				break;
+			x = (struct vm_exit){0};
+		}
+		vm->ops->vcpu_run(v->ev, &x);
+		/* One writer: no locked add is needed. */
+		atomic_store_explicit(&v->exits,
+				      atomic_load_explicit(&v->exits, memory_order_relaxed) + 1,
+				      memory_order_relaxed);
+		if (!handle(v, &x))
+			break;
+	}
+	atomic_fetch_sub(&vm->vcpus_left, 1);
+	vm_notify(vm);
+	return NULL;
+}
+
+/* ---- control thread ------------------------------------------------------------------------------- */
+
+int vcpus_create(struct vm *vm, struct err *err)
+{
+	vm->vcpus = calloc(vm->cfg->cpus, sizeof(vm->vcpus[0]));
+	if (!vm->vcpus)
+		return err_set(err, ENOMEM, "out of memory");
+	vm->n_vcpus = vm->cfg->cpus;
+	for (unsigned i = 0; i < vm->n_vcpus; i++) {
+		struct vcpu *v = &vm->vcpus[i];
+		v->vm = vm;
+		v->index = i;
+		int rc = vm->ops->vcpu_create(vm->evm, i, &v->ev, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+int vcpus_start(struct vm *vm, struct err *err)
+{
+	struct sigaction sa = {.sa_handler = wake_handler}; /* no SA_RESTART: it is there to interrupt */
+	sigaction(WAKE_SIGNAL, &sa, NULL);
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, VCPU_STACK);
+	/* Signals for the process are the control thread's. */
+	sigset_t all, old;
+	sigfillset(&all);
+	sigdelset(&all, WAKE_SIGNAL);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	int rc = 0;
+	for (unsigned i = 0; i < vm->n_vcpus && !rc; i++) {
+		atomic_fetch_add(&vm->vcpus_left, 1);
+		rc = pthread_create(&vm->vcpus[i].thread, &attr, vcpu_main, &vm->vcpus[i]);
+		vm->vcpus[i].started = !rc;
+		if (rc)
+			atomic_fetch_sub(&vm->vcpus_left, 1);
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return rc ? err_set(err, rc, "cannot start the vCPU threads: %s", strerror(rc)) : 0;
+}
+
+void vcpus_stop(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->n_vcpus; i++) {
+		struct vcpu *v = &vm->vcpus[i];
+		atomic_store(&v->stop, 1);
+		if (!v->started)
+			continue;
+		vm->ops->vcpu_kick(v->ev);
+		for (unsigned k = 0; k < vm->n_devices; k++)
+			port_interrupt(&vm->devices[k].slot->pp, i);
+		pthread_kill(v->thread, WAKE_SIGNAL);
+	}
+	pthread_mutex_lock(&vm->reset_lock);
+	pthread_cond_broadcast(&vm->reset_cond);
+	pthread_mutex_unlock(&vm->reset_lock);
+}
+
+void vcpus_join(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->n_vcpus; i++)
+		if (vm->vcpus[i].started) {
+			pthread_join(vm->vcpus[i].thread, NULL);
+			vm->vcpus[i].started = false;
+		}
+}
+
+void vcpus_destroy(struct vm *vm)
+{
+	for (unsigned i = 0; vm->vcpus && i < vm->n_vcpus; i++)
+		if (vm->vcpus[i].ev)
+			vm->ops->vcpu_destroy(vm->vcpus[i].ev);
+	free(vm->vcpus);
+	vm->vcpus = NULL;
+}

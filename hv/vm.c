@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hv/vm.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "hv/arch/aarch64/board.h"
+#include "hv/arch/aarch64/fdt.h"
+#include "hv/device.h"
+#include "hv/engine_table.h"
+#include "hv/report.h"
+#include "hv/vcpu.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+
+/* vcpus_stop() again this often until all threads are out, and how often before giving up on one. */
+#define STOP_TICK_MS 10
+#define STOP_TICKS_MAX 500
+
+/* ---- ends ----------------------------------------------------------------------------------------- */
+
+void vm_notify(struct vm *vm)
+{
+	uint64_t one = 1;
+	ssize_t n = write(vm->notify_fd, &one, sizeof(one));
+	(void)n; /* non-blocking; EAGAIN: it is readable anyway */
+}
+
+static void end_set(struct vm *vm, const char *how, int code, bool is_error, const char *fmt, va_list ap)
+{
+	pthread_mutex_lock(&vm->end_lock);
+	if (!vm->end_set) {
+		vm->end_set = true;
+		vm->end.exit_code = code;
+		vm->end.is_error = is_error;
+		snprintf(vm->end.how, sizeof(vm->end.how), "%s", how);
+		vsnprintf(vm->end.why, sizeof(vm->end.why), fmt, ap);
+	}
+	pthread_mutex_unlock(&vm->end_lock);
+	vm_notify(vm);
+}
+
+void vm_end(struct vm *vm, const char *how, int exit_code, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	end_set(vm, how, exit_code, false, fmt, ap);
+	va_end(ap);
+}
+
+void vm_fail_start(struct vm *vm, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	end_set(vm, "error", 2, true, fmt, ap);
+	va_end(ap);
+}
+
+static bool end_get(struct vm *vm, struct vm_end *ret)
+{
+	pthread_mutex_lock(&vm->end_lock);
+	bool set = vm->end_set;
+	*ret = vm->end;
+	pthread_mutex_unlock(&vm->end_lock);
+	return set;
+}
+
+/* ---- images --------------------------------------------------------------------------------------- */
+
+static int load_dtb(struct vm *vm, struct err *err)
+{
+	const Outrigger__VmConfig *c = vm->cfg;
+	struct fdt_config f = {
+		.ram_base = vm->mem.base.v,
+		.ram_size = vm->mem.size,
+		.cpus = c->cpus,
+		.bootargs = c->cmdline,
+		.initrd_start = vm->layout.initrd_start,
+		.initrd_end = vm->layout.initrd_end,
+		.n_devices = c->n_devices,
+		.devices = c->devices,
+	};
+	AUTO_FREE void *blob = NULL;
+	size_t size = 0;
+	int rc = fdt_build(&f, &blob, &size, err);
+	if (!rc)
+		rc = boot_place_dtb(&vm->mem, &vm->layout, blob, size, err);
+	if (!rc && c->dtb_out_fd_index >= 0) {
+		int fd = vm->fds[c->dtb_out_fd_index];
+		if (pwrite(fd, blob, size, 0) < 0 && errno == ESPIPE)
+			rc = fd_write_all(fd, blob, size);
+		if (rc)
+			log_warn("cannot write the device tree out: %s", strerror(-rc));
+		rc = 0;
+	}
+	return rc;
+}
+
+int vm_load_images(struct vm *vm, struct err *err)
+{
+	const Outrigger__VmConfig *c = vm->cfg;
+	if (vm->fake)
+		return 0;
+	struct boot_source src = {
+		.kernel_fd = c->kernel_fd_index < 0 ? -1 : vm->fds[c->kernel_fd_index],
+		.initrd_fd = c->initrd_fd_index < 0 ? -1 : vm->fds[c->initrd_fd_index],
+		.kernel_path = c->kernel_path,
+		.initrd_path = c->initrd_path,
+	};
+	if (atomic_load(&vm->first_instruction_ns))
+		mem_clear(&vm->mem);
+	int rc = boot_load(&vm->mem, &src, &vm->layout, err);
+	return rc ? rc : load_dtb(vm, err);
+}
+
+static void *boot_main(void *arg)
+{
+	struct vm *vm = arg;
+	int rc = vm_load_images(vm, &vm->boot_err);
+	atomic_store(&vm->boot_done, rc ? 2 : 1);
+	vm_notify(vm);
+	return NULL;
+}
+
+/* ---- creation ------------------------------------------------------------------------------------- */
+
+static int create_board(struct vm *vm, struct err *err)
+{
+	const Outrigger__VmConfig *c = vm->cfg;
+	int rc = mem_init(&vm->mem, gpa(BOARD_RAM_BASE), c->memory_bytes, err);
+	if (!rc)
+		rc = bus_init(&vm->bus);
+	if (!rc)
+		rc = bus_reserve(&vm->bus, BUS_MMIO, BOARD_RAM_BASE, c->memory_bytes, "guest memory", err);
+	if (!rc)
+		rc = bus_reserve(&vm->bus, BUS_MMIO, BOARD_GICD_BASE, BOARD_GICD_SIZE,
+				 "the interrupt distributor", err);
+	if (!rc)
+		rc = bus_reserve(&vm->bus, BUS_MMIO, BOARD_GICR_BASE, BOARD_GICR_SIZE_MAX,
+				 "the interrupt redistributors", err);
+	irq_init(&vm->irqs, BOARD_SPI_COUNT);
+	return rc;
+}
+
+static int create_engine(struct vm *vm, struct err *err)
+{
+	int rc = engine_choose(vm->cfg->engine, vm->fake ? "any" : "aarch64", &vm->ops, &vm->engine_why,
+			       err);
+	if (rc)
+		return rc;
+	vm->emem = (struct engine_mem){
+		.gpa = vm->mem.base.v, .size = vm->mem.size, .hva = vm->mem.hva};
+	vm->ecfg = (struct engine_vm_config){
+		.cpus = vm->cfg->cpus, .clock = &vm->clock, .mem = &vm->emem, .mem_count = 1};
+	rc = vm->ops->vm_create(&vm->ecfg, &vm->evm, err);
+	return rc ? rc : vcpus_create(vm, err);
+}
+
+static void on_notify(void *arg);
+
+static void on_term(uv_signal_t *h, int sig)
+{
+	vm_end(h->data, "stopped", 0, "stopped by signal %d", sig);
+}
+
+static int create_loop(struct vm *vm, struct err *err)
+{
+	int rc = uv_loop_init(&vm->loop);
+	if (rc)
+		return err_set(err, -rc, "cannot make the control loop: %s", uv_strerror(rc));
+	vm->loop_open = true;
+	uv_timer_init(&vm->loop, &vm->stop_timer);
+	uv_signal_init(&vm->loop, &vm->term_signal);
+	vm->stop_timer.data = vm->term_signal.data = vm;
+	uv_signal_start(&vm->term_signal, on_term, SIGTERM);
+	vm->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->notify_fd >= 0)
+		vm->notify_watch = watch_start(&vm->loop, vm->notify_fd, on_notify, vm);
+	return vm->notify_watch ? 0 : err_set(err, ENOMEM, "cannot make the control loop's wake-up");
+}
+
+static int start_boot_thread(struct vm *vm, struct err *err)
+{
+	int rc = pthread_create(&vm->boot_thread, NULL, boot_main, vm);
+	vm->boot_started = !rc;
+	return rc ? err_set(err, rc, "cannot start the boot thread: %s", strerror(rc)) : 0;
+}
+
+int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, struct vm **ret,
+	      struct err *err)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return err_set(err, ENOMEM, "out of memory");
+	*ret = vm;
+	vm->cfg = cfg;
+	vm->fds = fds;
+	vm->nfds = nfds;
+	vm->state = VM_STARTING;
+	vm->notify_fd = vm->irq_epoll = vm->dock_fd = -1;
+	vm->created_ns = clock_now_ns();
+	vm->fake = !strcmp(cfg->machine, "fake");
+	pthread_mutex_init(&vm->end_lock, NULL);
+	pthread_mutex_init(&vm->reset_lock, NULL);
+	pthread_cond_init(&vm->reset_cond, NULL);
+	atomic_store(&vm->clock.offset_ns, vm->created_ns);
+	int rc = report_open(vm, err);
+	if (!rc)
+		rc = config_check(cfg, nfds, err);
+	if (!rc)
+		rc = config_unclaimed(cfg->on_unclaimed, &vm->unclaimed, err);
+	if (!rc)
+		rc = create_loop(vm, err);
+	if (!rc)
+		rc = create_board(vm, err);
+	if (!rc)
+		rc = start_boot_thread(vm, err);
+	if (!rc)
+		rc = create_engine(vm, err);
+	if (!rc)
+		rc = devices_create(vm, err);
+	if (!rc)
+		rc = dock_open(vm, err);
+	if (!rc && report_serve(vm))
+		rc = err_set(err, ENOMEM, "out of memory");
+	return rc;
+}
+
+/* ---- running -------------------------------------------------------------------------------------- */
+
+void vm_try_start(struct vm *vm)
+{
+	struct err err = {0};
+	if (vm->state != VM_STARTING || !vm->start_asked || atomic_load(&vm->boot_done) != 1 ||
+	    !devices_serving(vm))
+		return;
+	bus_reclaim(&vm->bus); /* no vCPU runs yet */
+	vm->state = VM_RUNNING;
+	if (vcpus_start(vm, &err))
+		vm_end(vm, "lost", 4, "%s", err.msg);
+}
+
+static void on_stop_tick(uv_timer_t *t)
+{
+	struct vm *vm = t->data;
+	if (atomic_load(&vm->vcpus_left) && ++vm->stop_ticks < STOP_TICKS_MAX) {
+		vcpus_stop(vm);
+		return;
+	}
+	uv_timer_stop(t);
+	uv_stop(&vm->loop);
+}
+
+static void begin_stop(struct vm *vm)
+{
+	vm->state = VM_STOPPING;
+	vcpus_stop(vm);
+	/* The first look is at once; a vCPU that ends meanwhile notifies, which looks as well. */
+	uv_timer_start(&vm->stop_timer, on_stop_tick, 0, STOP_TICK_MS);
+}
+
+static void on_notify(void *arg)
+{
+	struct vm *vm = arg;
+	struct vm_end end;
+	uint64_t n;
+	ssize_t got = read(vm->notify_fd, &n, sizeof(n));
+	(void)got;
+	if (atomic_exchange(&vm->devices_changed, 0))
+		devices_review(vm);
+	if (vm->state == VM_STARTING && atomic_load(&vm->boot_done) == 2)
+		vm_fail_start(vm, "%s", vm->boot_err.msg);
+	if (vm->state == VM_STARTING && atomic_load(&vm->boot_done) == 1)
+		vm_try_start(vm);
+	if (vm->state == VM_RUNNING && atomic_load(&vm->first_instruction_ns) && !vm->running_told) {
+		vm->running_told = true;
+		report_running(vm);
+	}
+	if (vm->state < VM_STOPPING && end_get(vm, &end))
+		begin_stop(vm);
+	else if (vm->state == VM_STOPPING && !atomic_load(&vm->vcpus_left))
+		on_stop_tick(&vm->stop_timer);
+}
+
+int vm_run(struct vm *vm)
+{
+	struct vm_end end;
+	uv_run(&vm->loop, UV_RUN_DEFAULT);
+	end_get(vm, &end);
+	if (!atomic_load(&vm->vcpus_left))
+		vcpus_join(vm);
+	vm->state = VM_ENDED;
+	report_end(vm, &end);
+	return end.exit_code;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	if (!vm)
+		return;
+	if (vm->boot_started)
+		pthread_join(vm->boot_thread, NULL);
+	dock_close(vm);
+	devices_destroy(vm);
+	report_close(vm);
+	if (vm->loop_open) {
+		watch_stop(&vm->notify_watch);
+		uv_close((uv_handle_t *)&vm->stop_timer, NULL);
+		uv_close((uv_handle_t *)&vm->term_signal, NULL);
+		uv_run(&vm->loop, UV_RUN_DEFAULT);
+		uv_loop_close(&vm->loop);
+	}
+	fd_close(&vm->notify_fd);
+	vcpus_destroy(vm);
+	if (vm->ops && vm->evm)
+		vm->ops->vm_destroy(vm->evm);
+	bus_fini(&vm->bus);
+	mem_fini(&vm->mem);
+	pthread_cond_destroy(&vm->reset_cond);
+	pthread_mutex_destroy(&vm->reset_lock);
+	pthread_mutex_destroy(&vm->end_lock);
+	free(vm);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * One VM: its parts, its threads and its life.
+ *
+ * Threads. The control thread (the one that calls vm_run()) owns the libuv loop, all sockets and every field below that
+ * does not say otherwise. One thread per vCPU runs guest code and does the device accesses. A boot thread loads the
+ * images while the daemons start. vCPU threads talk to the control thread by atomic fields and
+ * vm_notify(); they never touch the loop nor wait for it.
+ *
+ * Lock order: vm.reset_lock; slot.lock, then the engine's interrupt controller; vm.end_lock is a leaf.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+#include "control.pb-c.h"
+#include "hv/arch/aarch64/boot.h"
+#include "hv/bus.h"
+#include "hv/config.h"
+#include "hv/engine.h"
+#include "hv/irq.h"
+#include "hv/mem.h"
+#include "hv/slot.h"
+#include "hv/watch.h"
+#include "proto/ctl.h"
+
+struct vm;
+
+/** enum device_stage - how far a daemon has come in its protocol. */
+enum device_stage { STAGE_NONE, STAGE_HELLO, STAGE_RANGES, STAGE_SERVING, STAGE_UP };
+
+/** struct device - one device of the config: its slot, and the daemon that is in it. Control thread. */
+struct device {
+	struct vm *vm;
+	const Outrigger__DeviceConfig *cfg; /* borrowed */
+	struct slot *slot;
+	struct bus_range ranges[LIMIT_RANGES];
+	bus_rule_t *rules[LIMIT_RANGES];
+	bool claimed;	/* its ranges are on the bus */
+	bool token_used;
+	enum device_stage stage;
+	struct ctl *ctl;
+	struct watch *ctl_watch, *dock_watch, *pid_watch;
+	int dock_fd, pid_fd;
+	pid_t pid; /* of the daemon, by the dock's credentials; stays after its death */
+	char control_url[108];
+	enum slot_state reported; /* the state that the launcher was told last */
+	bool reported_silent;
+};
+
+/** struct vcpu - one vCPU. Its own thread but for atomics and what the control thread sets before start. */
+struct vcpu {
+	struct vm *vm;
+	unsigned index;
+	pthread_t thread;
+	bool started;
+	struct engine_vcpu *ev;
+	struct bus_cache cache;
+	_Atomic uint32_t stop; /* nonzero: leave */
+	_Atomic uint64_t exits;
+};
+
+enum vm_state { VM_STARTING = 1, VM_RUNNING, VM_STOPPING, VM_ENDED };
+
+/** struct vm_end - how it ended. */
+struct vm_end {
+	char how[16];
+	char why[400];
+	int exit_code;
+	bool is_error; /* it never started: an HvEvent.error */
+};
+
+struct vm {
+	const Outrigger__VmConfig *cfg; /* borrowed */
+	const int *fds;			/* borrowed: the launcher's descriptors */
+	unsigned nfds;
+
+	const struct engine_ops *ops;
+	const char *engine_why;
+	struct engine_vm *evm;
+	struct engine_vm_config ecfg;
+	struct engine_mem emem;
+	struct guest_clock clock;
+	struct mem mem;
+	struct bus bus;
+	struct irq_table irqs;
+	enum unclaimed_policy unclaimed;
+	bool fake; /* machine "fake": no images */
+	struct boot_layout layout; /* boot thread, then fixed; a reset rewrites it with all vCPUs parked */
+
+	struct device *devices;
+	unsigned n_devices;
+	struct vcpu *vcpus;
+	unsigned n_vcpus;
+
+	enum vm_state state;
+	bool loop_open;
+	uv_loop_t loop;
+	uv_timer_t stop_timer;
+	uv_signal_t term_signal;
+	unsigned stop_ticks;
+	int notify_fd, irq_epoll, dock_fd;
+	struct watch *notify_watch, *irq_watch, *dock_watch, *launcher_watch;
+	struct dock_conn *dock_conns; /* dock.c */
+	struct ctl *launcher;
+	bool start_asked, running_told;
+	uint64_t created_ns;
+
+	pthread_t boot_thread;
+	bool boot_started;
+	_Atomic uint32_t boot_done; /* 1: images are loaded, 2: boot_err says why not */
+	struct err boot_err;
+
+	_Atomic uint32_t devices_changed; /* a slot changed by itself: look at all */
+	_Atomic uint64_t first_instruction_ns;
+	_Atomic uint32_t vcpus_left;
+
+	pthread_mutex_t end_lock; /* guards @end and @end_set */
+	struct vm_end end;
+	bool end_set;
+
+	pthread_mutex_t reset_lock; /* guards reset_parked, reset_gen */
+	pthread_cond_t reset_cond;
+	unsigned reset_parked;
+	uint64_t reset_gen;
+	_Atomic uint32_t reset_wanted;
+};
+
+/** vm_create - checks the config, makes memory, engine, devices and sockets. The launcher's socket
+ * comes first, so that an error can be told; *@ret is set as soon as there is something to destroy.
+ * 0 or -Exxx with @err. @cfg, @fds (@nfds) are borrowed for the VM's life. */
+int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, struct vm **ret,
+	      struct err *err);
+
+/** vm_run - serves until the VM has ended and the launcher was told. Returns the exit code of the process:
+ * 0, 3, 4 as in HvEvent.ended, 2 if it never started. */
+int vm_run(struct vm *vm);
+
+/** vm_destroy - ends what vm_create() made. NULL and half-made VMs are allowed. */
+void vm_destroy(struct vm *vm);
+
+/** vm_end - the VM is to end; the first reason counts. Any thread, does not block. */
+void vm_end(struct vm *vm, const char *how, int exit_code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/** vm_fail_start - as vm_end(), for a VM that has not run yet: an error for a person, exit code 2. */
+void vm_fail_start(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** vm_notify - makes the control thread look at the atomic fields. Any thread, does not block. */
+void vm_notify(struct vm *vm);
+
+/** vm_try_start - starts the vCPUs once start was asked, all devices serve and the images are loaded. */
+void vm_try_start(struct vm *vm);
+
+/** vm_load_images - (re)loads kernel, initramfs and device tree into cleared memory. No vCPU runs. Any thread. */
+int vm_load_images(struct vm *vm, struct err *err);
