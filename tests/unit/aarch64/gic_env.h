@@ -54,7 +54,7 @@ static void ge_signal_fiq(void *opaque, unsigned cpu, bool level)
 	ge.fiq[cpu] = level;
 }
 
-static uint64_t icc(unsigned cpu, uint32_t key)
+static inline uint64_t icc(unsigned cpu, uint32_t key)
 {
 	uint64_t v = 0;
 	assert_true(gic_icc_read(ge.g, cpu, key, &v));

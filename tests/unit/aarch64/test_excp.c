@@ -174,8 +174,16 @@ static void step_bit_counts_only_when_stepping(void **state)
 	excp_eret(c);
 	assert_int_equal(c->ss, 0);
 
+	/* Stepping is on at the source already: the bit does not pass. */
 	c = cpu_in(*state, 1, 1);
 	c->oslsr = 8;
+	c->mdscr = 0x2001;
+	c->daif = 7;
+	c->spsr = 1 << 21;
+	excp_eret(c);
+	assert_int_equal(c->ss, 0);
+
+	c = cpu_in(*state, 1, 1);
 	c->mdscr = 1;
 	assert_false(excp_step_active(c)); /* EL1 without KDE */
 	c->spsr = 1 << 21;

@@ -177,6 +177,7 @@ static void group_0_is_fiq(void **state)
 	assert_false(ge.fiq[0]);
 	icc_set(0, EOIR1, 33); /* the other group's register: nothing */
 	assert_int_equal(icc(0, RPR), 0xa0);
+	assert_true(bit_get(0, 33, ISACTIVER));
 	icc_set(0, EOIR0, 33);
 	assert_int_equal(icc(0, RPR), 0xff);
 	/* Group 0 without its enable does not stand in Group 1's way. */
