@@ -38,6 +38,25 @@ union vreg {
 #define ATTN_KICK 0x4u	/* leave vcpu_run() with EXIT_KICKED */
 #define ATTN_INBOX 0x8u /* TLB or code invalidations from other vCPUs wait */
 #define ATTN_POWER 0x10u /* the power state changed */
+#define ATTN_EVENT 0x20u /* another vCPU executed SEV */
+#define ATTN_STEP 0x80u /* always set while single-stepping: each taken branch leaves the chain */
+
+/* Return predictions: where BL and BLR expect to come back to. Forgotten whenever translation, EL or code changes. */
+#define RAS_SIZE 16u
+struct ras_entry {
+	uint64_t va; /* 1: none */
+	const struct op *op;
+};
+
+/* What cpu.halt asks of the run loop after the chain ended. */
+enum cpu_halt {
+	HALT_NONE = 0,
+	HALT_WFI,
+	HALT_WFE,
+	HALT_HVC,     /* a PSCI call that does not return at once: soft_vcpu says which */
+	HALT_MMIO,    /* soft_vcpu.mmio waits for an answer */
+	HALT_STOP,    /* test interface: an exception was recorded */
+};
 
 struct soft_vm;
 struct tlb;
@@ -78,6 +97,23 @@ struct cpu {
 	uint64_t sctlr, tcr, ttbr[2], mair, vbar, esr, far, elr, spsr, cpacr, contextidr;
 	uint64_t tpidr_el0, tpidrro_el0, tpidr_el1, par, afsr[2], amair, actlr, csselr, mdscr;
 	uint64_t oslsr, osdlr, mdccint, dbgbvr[16], dbgbcr[16], dbgwvr[16], dbgwcr[16];
+
+	uint8_t halt; /* enum cpu_halt */
+	bool step;    /* decode one instruction a block (test interface) */
+	bool dsb_wait; /* invalidations were broadcast since the last DSB */
+	unsigned ras_top;
+	struct ras_entry ras[RAS_SIZE];
+	/* The device access that ended the chain, and where its result goes. */
+	struct {
+		uint64_t pa, va, data;
+		uint8_t len, rd;
+		uint8_t sign; /* 0: zero-extend, 32 or 64: sign-extend to that width */
+		bool write;
+	} mmio;
+	/* Test interface: flat memory instead of the MMU, and a hook instead of taking exceptions. */
+	uint8_t *flat_host;
+	uint64_t flat_base, flat_size;
+	void (*trap)(struct cpu *c, unsigned ec, uint32_t iss, uint64_t far, uint64_t elr);
 
 	struct gtimer timer;
 	unsigned index;

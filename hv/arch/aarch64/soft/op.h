@@ -20,6 +20,13 @@ struct op {
 		int64_t imm;
 		uint64_t uimm;
 		const struct op *target;
+		struct {
+			int32_t imm32;
+			union {
+				int32_t link;  /* branches: target operation, in bytes from this one */
+				uint32_t insn; /* loads and stores: the instruction word, for the slow path */
+			};
+		};
 	};
 };
 _Static_assert(sizeof(struct op) == 24, "layout");

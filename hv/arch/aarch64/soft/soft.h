@@ -29,6 +29,7 @@ struct soft_vm {
 	struct gic *gic;
 	struct psci psci;
 	pthread_mutex_t power_lock; /* guards soft_vcpu.power, .on_entry, .on_context */
+	_Atomic uint32_t drain_epoch, drain_waiters; /* DSB waits for inboxes to drain: a futex */
 	struct soft_vcpu *vcpu[SOFT_CPUS_MAX];
 };
 
@@ -55,3 +56,10 @@ struct inbox_msg {
 void soft_broadcast(struct cpu *c, const struct inbox_msg *m);
 
 /* soft_ram() of tlb.h is in soft.c. */
+
+/** soft_hvc - HVC at EL1: PSCI and SMCCC. True: x0 is set, go on; false: cpu.halt is set, leave. Own thread. */
+bool soft_hvc(struct cpu *c);
+/** soft_sev - SEV: wakes every vCPU that waits in WFE, and sets their event registers. */
+void soft_sev(struct cpu *c);
+/** soft_dsb - waits until every vCPU has done what was broadcast since the last DSB. Own thread; blocks. */
+void soft_dsb(struct cpu *c);
