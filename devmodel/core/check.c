@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dm_class_check(): a class is data, so its mistakes are found at start and in tests, not by a guest.
+ */
+#include "devmodel/core/core.h"
+#include "base/bytes.h"
+#include <errno.h>
+#include <string.h>
+
+static int check_name(const char *what, const char *name, struct err *err)
+{
+	if (!name || !*name || strlen(name) > LIMIT_NAME)
+		return err_set(err, EINVAL, "%s has no name of 1 to %d bytes", what, LIMIT_NAME);
+	return 0;
+}
+
+static int check_field(const struct dm_class *cls, const struct dm_reg *reg, unsigned width,
+		       struct err *err)
+{
+	if (!reg->field)
+		return 0;
+	unsigned count = dm_reg_count(reg), size = reg->field_size / count;
+	if (reg->field_size % count || size > 8 || !is_pow2(size))
+		return err_set(err, EINVAL,
+			       "register %s: its field of %u bytes is not %u integers of 1, 2, 4 or 8",
+			       reg->name, reg->field_size, count);
+	if (size > width)
+		return err_set(err, EINVAL, "register %s: field of %u bytes in a register of %u",
+			       reg->name, size, width);
+	if ((reg->field - 1) % size || reg->field - 1 + reg->field_size > cls->state_size)
+		return err_set(err, EINVAL, "register %s: its field is not inside the state",
+			       reg->name);
+	return 0;
+}
+
+static int check_reg(const struct dm_class *cls, const struct dm_region *r,
+		     const struct dm_reg *reg, struct err *err)
+{
+	unsigned width = dm_reg_width(r, reg), stride = dm_reg_stride(r, reg);
+	uint64_t end = reg->offset + (uint64_t)(dm_reg_count(reg) - 1) * stride + width;
+	if (reg->access < DM_RO || reg->access > DM_RC)
+		return err_set(err, EINVAL, "register %s: no access kind", reg->name);
+	if (width > 8 || !is_pow2(width))
+		return err_set(err, EINVAL, "register %s: width %u", reg->name, width);
+	if (reg->offset % width || stride % width || stride < width)
+		return err_set(err, EINVAL, "register %s: offset or stride is not a multiple of %u",
+			       reg->name, width);
+	if (end > r->size || end > LIMIT_RANGE_TABLED)
+		return err_set(err, EINVAL, "register %s: ends at %#llx, outside region %s", reg->name,
+			       (unsigned long long)end, r->name);
+	bool call = reg->read == DM_READ_CALL || reg->read == DM_READ_PURE;
+	if (call && !cls->read)
+		return err_set(err, EINVAL, "register %s: the class has no read()", reg->name);
+	if ((reg->reset | reg->mask) & ~width_mask(width))
+		return err_set(err, EINVAL, "register %s: reset or mask is wider than %u bytes",
+			       reg->name, width);
+	if ((reg->access == DM_W1C || reg->access == DM_RC) && !reg->field && !call)
+		return err_set(err, EINVAL, "register %s: needs a field", reg->name);
+	for (const struct dm_bits *b = reg->bits; b && b->name; b++)
+		if (!b->bits || b->lsb + b->bits > width * 8)
+			return err_set(err, EINVAL, "register %s: bits %s are outside it",
+				       reg->name, b->name);
+	return check_field(cls, reg, width, err);
+}
+
+static int check_region(const struct dm_class *cls, const struct dm_region *r, struct err *err)
+{
+	unsigned n = 0;
+	int rc = check_name("a region", r->name, err);
+	if (rc)
+		return rc;
+	if (!r->size || !r->widths || r->widths > 15)
+		return err_set(err, EINVAL, "region %s: size or widths", r->name);
+	for (const struct dm_reg *reg = r->regs; reg && reg->name; reg++) {
+		rc = check_reg(cls, r, reg, err);
+		if (rc)
+			return rc;
+		if (++n > LIMIT_REGS)
+			return err_set(err, EINVAL, "region %s: over %d registers", r->name,
+				       LIMIT_REGS);
+	}
+	return 0;
+}
+
+static int check_options(const struct dm_class *cls, struct err *err)
+{
+	unsigned n = 0, channels = 0;
+	for (const struct dm_option *o = cls->options; o && o->name; o++) {
+		channels += o->type == DM_OPT_CHARDEV;
+		if (o->type < DM_OPT_STRING || o->type > DM_OPT_CHARDEV)
+			return err_set(err, EINVAL, "option %s: no type", o->name);
+		if (o->def && !dm_option_check(o, o->def, err)) {
+			err_prefix(err, "default of ");
+			return -EINVAL;
+		}
+		n++;
+	}
+	if (n > LIMIT_OPTIONS || channels > DM_MAX_CHANNELS)
+		return err_set(err, EINVAL, "%u options, %u of them channels: at most %d and %u", n,
+			       channels, LIMIT_OPTIONS, DM_MAX_CHANNELS);
+	return 0;
+}
+
+int dm_class_check(const struct dm_class *cls, struct err *err)
+{
+	unsigned n = 0;
+	int rc = check_name("the class", cls->name, err);
+	if (rc)
+		return rc;
+	for (const struct dm_region *r = cls->regions; r && r->name; r++, n++)
+		if ((rc = check_region(cls, r, err)))
+			return rc;
+	if (!n || n > DM_MAX_REGIONS)
+		return err_set(err, EINVAL, "%u regions: 1 to %u", n, DM_MAX_REGIONS);
+	if (cls->irqs > DM_MAX_LINES || cls->timers > DM_MAX_TIMERS)
+		return err_set(err, EINVAL, "%u irqs, %u timers: at most %u and %u", cls->irqs,
+			       cls->timers, DM_MAX_LINES, DM_MAX_TIMERS);
+	if (cls->timers && !cls->timer)
+		return err_set(err, EINVAL, "timers without timer()");
+	if (!cls->save != !cls->load)
+		return err_set(err, EINVAL, "save without load, or load without save");
+	if (!cls->state_size || dm_arena_size(cls) > LIMIT_STATE_BYTES)
+		return err_set(err, EINVAL, "state of %u bytes: the arena has at most %d",
+			       cls->state_size, LIMIT_STATE_BYTES);
+	return check_options(cls, err);
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devmodel/core/core.h"
+#include "base/bytes.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static_assert(DM_MAX_LINES <= PORT_MAX_LINES, "a device's lines fit its port");
+static_assert(DM_MAX_REGIONS <= LIMIT_RANGES, "a device's regions fit its ranges");
+static_assert((DM_OUT_BYTES & (DM_OUT_BYTES - 1)) == 0, "indices are masked");
+
+/* ---- layout ---------------------------------------------------------------------------------------- */
+
+static unsigned count_channels(const struct dm_class *cls)
+{
+	unsigned n = 0;
+	for (const struct dm_option *o = cls->options; o && o->name; o++)
+		n += o->type == DM_OPT_CHARDEV;
+	return n;
+}
+
+static size_t hot_size(const struct dm_class *cls)
+{
+	return (size_t)align_up(sizeof(struct dm_hdr), 64) + (size_t)align_up(cls->state_size, 64);
+}
+
+size_t dm_arena_size(const struct dm_class *cls)
+{
+	return hot_size(cls) + (size_t)count_channels(cls) * DM_OUT_BYTES;
+}
+
+static uint8_t *queue_bytes(const struct dm *dm, uint8_t *arena, unsigned channel)
+{
+	return arena + dm->hot_bytes + (size_t)channel * DM_OUT_BYTES;
+}
+
+void dm_bind(struct dm *dm, void *arena)
+{
+	dm->arena = arena;
+	dm->hdr = arena;
+	dm->state = dm->arena + align_up(sizeof(struct dm_hdr), 64);
+}
+
+void dm_arena_sync(const struct dm *dm, uint8_t *dst, const uint8_t *src)
+{
+	struct dm_hdr *d = (void *)dst;
+	const struct dm_hdr *s = (const void *)src;
+	for (unsigned c = 0; c < dm->channels; c++) {
+		uint32_t from = d->ch[c].tail, n = s->ch[c].tail - from;
+		if (!n)
+			continue;
+		if (n > DM_OUT_BYTES) { /* a load moved the indices */
+			from = 0;
+			n = DM_OUT_BYTES;
+		}
+		uint8_t *to = queue_bytes(dm, dst, c);
+		const uint8_t *bytes = src + (to - dst);
+		uint32_t at = from & (DM_OUT_BYTES - 1);
+		uint32_t first = n < DM_OUT_BYTES - at ? n : DM_OUT_BYTES - at;
+		memcpy(to + at, bytes + at, first);
+		memcpy(to, bytes, n - first);
+	}
+	memcpy(dst, src, dm->hot_bytes);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------ */
+
+static int take_settings(struct dm *dm, const struct dm_setting *set, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned k = 0;
+		while (k < dm->options && strcmp(dm->cls->options[k].name, set[i].name) != 0)
+			k++;
+		if (k == dm->options)
+			return err_set(err, EINVAL, "model %s has no option '%s'", dm->cls->name,
+				       set[i].name);
+		if (!dm_option_check(&dm->cls->options[k], set[i].value, err))
+			return -EINVAL;
+		free(dm->values[k]);
+		dm->values[k] = strdup(set[i].value);
+		if (!dm->values[k])
+			return -ENOMEM;
+	}
+	for (unsigned k = 0; k < dm->options; k++)
+		if (dm->cls->options[k].required && !dm->values[k])
+			return err_set(err, EINVAL, "option '%s' is required",
+				       dm->cls->options[k].name);
+	return 0;
+}
+
+int dm_create(struct dm **ret, const struct dm_class *cls, const struct dm_env *env, void *ctx,
+	      const struct dm_setting *set, size_t n, struct err *err)
+{
+	int rc = dm_class_check(cls, err);
+	if (rc)
+		return rc;
+	struct dm *dm = calloc(1, sizeof(*dm));
+	if (!dm)
+		return -ENOMEM;
+	dm->cls = cls;
+	dm->env = env;
+	dm->ctx = ctx;
+	while (cls->regions[dm->regions].name)
+		dm->regions++;
+	while (cls->options && cls->options[dm->options].name)
+		dm->options++;
+	dm->channels = count_channels(cls);
+	dm->hot_bytes = hot_size(cls);
+	dm->arena_bytes = dm_arena_size(cls);
+	dm->values = calloc(dm->options + 1, sizeof(*dm->values));
+	rc = dm->values ? dm_maps_create(dm, err) : -ENOMEM;
+	if (!rc)
+		rc = take_settings(dm, set, n, err);
+	if (rc) {
+		dm_destroy(dm);
+		return rc;
+	}
+	*ret = dm;
+	return 0;
+}
+
+void dm_destroy(struct dm *dm)
+{
+	if (!dm)
+		return;
+	for (unsigned k = 0; dm->values && k < dm->options; k++)
+		free(dm->values[k]);
+	free(dm->values);
+	dm_maps_destroy(dm);
+	free(dm);
+}
+
+static void state_reset(struct dm *dm)
+{
+	memset(dm->state, 0, dm->cls->state_size);
+	for (unsigned n = 0; n < dm->regions; n++)
+		for (const struct dm_reg *r = dm->cls->regions[n].regs; r && r->name; r++)
+			for (unsigned i = 0; r->field && i < dm_reg_count(r); i++)
+				dm_reg_put(dm, dm->state, r, i, r->reset);
+	dm->hdr->levels = 0;
+	memset(dm->hdr->timer_ns, 0, sizeof(dm->hdr->timer_ns));
+	if (dm->cls->reset)
+		dm->cls->reset(dm, dm->state);
+}
+
+void dm_pristine(struct dm *dm)
+{
+	memset(dm->arena, 0, dm->arena_bytes);
+	state_reset(dm);
+}
+
+void dm_reset(struct dm *dm)
+{
+	state_reset(dm);
+	for (unsigned c = 0; c < dm->channels; c++) {
+		struct dm_channel *ch = &dm->hdr->ch[c];
+		ch->busy = ch->tail - ch->head >= DM_OUT_SOFT;
+	}
+}
+
+/* ---- serving --------------------------------------------------------------------------------------- */
+
+static bool bad_access(struct dm *dm, const struct port_entry *e, const char *why)
+{
+	dm_guest_error(dm, "guest %s of %u bytes at range %u offset %#x: %s",
+		       e->op == PORT_OP_READ ? "read" : "write", e->width, e->range, e->offset, why);
+	return false;
+}
+
+static bool serve_read(struct dm *dm, const struct port_entry *e, uint64_t *ret_data)
+{
+	struct dm_reg_ref ref;
+	const char *why = dm_reg_find(dm, e->range, e->offset, e->width, &ref);
+	if (why)
+		return bad_access(dm, e, why);
+	const struct dm_reg *reg = ref.reg;
+	bool dirty = false;
+	uint64_t v;
+	if (reg->read == DM_READ_CALL || reg->read == DM_READ_PURE) {
+		struct dm_io io = {.reg = reg, .region = e->range, .index = ref.index,
+				   .width = e->width};
+		v = dm->cls->read(dm, dm->state, &io);
+		dirty = reg->read == DM_READ_CALL;
+	} else {
+		v = reg->access == DM_WO ? 0 : dm_reg_get(dm, dm->state, reg, ref.index);
+		if (reg->access == DM_RC && v) {
+			dm_reg_put(dm, dm->state, reg, ref.index, 0);
+			dirty = true;
+		}
+	}
+	*ret_data = (v >> (ref.byte * 8)) & width_mask(e->width);
+	return dirty;
+}
+
+static bool serve_write(struct dm *dm, const struct port_entry *e)
+{
+	struct dm_reg_ref ref;
+	const char *why = dm_reg_find(dm, e->range, e->offset, e->width, &ref);
+	if (why)
+		return bad_access(dm, e, why);
+	const struct dm_reg *reg = ref.reg;
+	if (reg->access == DM_RO || reg->access == DM_RC)
+		return false;
+	const struct dm_region *r = &dm->cls->regions[e->range];
+	uint64_t full = width_mask(dm_reg_width(r, reg));
+	uint64_t mask = reg->mask ? reg->mask : full;
+	uint64_t old = reg->field ? dm_reg_get(dm, dm->state, reg, ref.index) : 0;
+	uint64_t part = width_mask(e->width) << (ref.byte * 8);
+	uint64_t v = (e->value << (ref.byte * 8)) & part;
+	if (reg->access == DM_RW)
+		v |= old & ~part; /* bytes that a narrow access does not name stay as they are */
+	v &= mask;
+	if (reg->access == DM_RW)
+		v |= old & ~mask & full;
+	dm_reg_put(dm, dm->state, reg, ref.index, reg->access == DM_W1C ? old & ~v : v);
+	struct dm_io io = {.reg = reg, .region = e->range, .index = ref.index, .width = e->width,
+			   .value = v, .old = old};
+	if (dm->cls->write)
+		dm->cls->write(dm, dm->state, &io);
+	return true;
+}
+
+bool dm_serve(struct dm *dm, const struct port_entry *e, uint32_t *ret_status, uint64_t *ret_data)
+{
+	*ret_status = PORT_STATUS_OK;
+	*ret_data = 0;
+	switch (e->op) {
+	case PORT_OP_READ:
+		return serve_read(dm, e, ret_data);
+	case PORT_OP_WRITE:
+		return serve_write(dm, e);
+	case PORT_OP_SYNC:
+		return false;
+	case PORT_OP_RESET:
+		dm_reset(dm);
+		return true;
+	default:
+		*ret_status = PORT_STATUS_ERROR;
+		dm_guest_error(dm, "request with unknown operation %u", e->op);
+		return false;
+	}
+}
+
+/* ---- host channels ----------------------------------------------------------------------------------- */
+
+size_t dm_input_room(struct dm *dm, unsigned channel)
+{
+	if (!dm->cls->host_room || !dm->cls->host_in)
+		return 0;
+	return dm->cls->host_room(dm, dm->state, channel);
+}
+
+void dm_input(struct dm *dm, unsigned channel, const uint8_t *buf, size_t len)
+{
+	if (len)
+		dm->cls->host_in(dm, dm->state, channel, buf, len);
+}
+
+size_t dm_host_out(struct dm *dm, unsigned channel, const void *buf, size_t len)
+{
+	CHECK(channel < dm->channels);
+	struct dm_channel *ch = &dm->hdr->ch[channel];
+	uint8_t *q = queue_bytes(dm, dm->arena, channel);
+	const uint8_t *p = buf;
+	uint32_t used = ch->tail - ch->head;
+	size_t room = used < DM_OUT_BYTES ? DM_OUT_BYTES - used : 0;
+	size_t n = len < room ? len : room;
+	for (size_t i = 0; i < n; i++)
+		q[(ch->tail + i) & (DM_OUT_BYTES - 1)] = p[i];
+	ch->tail += (uint32_t)n;
+	if (ch->tail - ch->head >= DM_OUT_SOFT)
+		ch->busy = 1;
+	if (n < len) {
+		dm->hdr->lost_out += (uint32_t)(len - n);
+		dm_guest_error(dm, "channel %u: the guest writes on although told to wait: %zu bytes lost",
+			       channel, len - n);
+	}
+	return n;
+}
+
+bool dm_host_out_busy(struct dm *dm, unsigned channel)
+{
+	CHECK(channel < dm->channels);
+	return dm->hdr->ch[channel].busy;
+}
+
+size_t dm_output_pending(struct dm *dm, unsigned channel)
+{
+	uint32_t n = dm->hdr->ch[channel].tail - dm->hdr->ch[channel].head;
+	return n <= DM_OUT_BYTES ? n : DM_OUT_BYTES;
+}
+
+size_t dm_output_peek(struct dm *dm, unsigned channel, const uint8_t **ret)
+{
+	uint32_t at = dm->hdr->ch[channel].head & (DM_OUT_BYTES - 1);
+	size_t n = dm_output_pending(dm, channel);
+	*ret = queue_bytes(dm, dm->arena, channel) + at;
+	return n < DM_OUT_BYTES - at ? n : DM_OUT_BYTES - at;
+}
+
+void dm_output_consume(struct dm *dm, unsigned channel, size_t n)
+{
+	struct dm_channel *ch = &dm->hdr->ch[channel];
+	ch->head += (uint32_t)n;
+	if (ch->busy && ch->tail - ch->head <= DM_OUT_RESUME) {
+		ch->busy = 0;
+		if (dm->cls->host_done)
+			dm->cls->host_done(dm, dm->state, channel);
+	}
+}
+
+/* ---- lines and timers ---------------------------------------------------------------------------------- */
+
+void dm_irq_set(struct dm *dm, unsigned line, bool level)
+{
+	CHECK(line < dm->cls->irqs);
+	uint32_t bit = 1u << line;
+	dm->hdr->levels = level ? dm->hdr->levels | bit : dm->hdr->levels & ~bit;
+}
+
+void dm_irq_pulse(struct dm *dm, unsigned line)
+{
+	CHECK(line < dm->cls->irqs);
+	dm->hdr->edges[line]++;
+}
+
+void dm_timer_set(struct dm *dm, unsigned timer, uint64_t at_ns)
+{
+	CHECK(timer < dm->cls->timers);
+	dm->hdr->timer_ns[timer] = at_ns < UINT64_MAX ? at_ns + 1 : UINT64_MAX;
+}
+
+void dm_timer_cancel(struct dm *dm, unsigned timer)
+{
+	CHECK(timer < dm->cls->timers);
+	dm->hdr->timer_ns[timer] = 0;
+}
+
+uint64_t dm_timers_next(const struct dm *dm)
+{
+	uint64_t next = UINT64_MAX;
+	for (unsigned i = 0; i < dm->cls->timers; i++)
+		if (dm->hdr->timer_ns[i] && dm->hdr->timer_ns[i] - 1 < next)
+			next = dm->hdr->timer_ns[i] - 1;
+	return next;
+}
+
+bool dm_timers_run(struct dm *dm, uint64_t now_ns)
+{
+	bool ran = false;
+	for (unsigned i = 0; i < dm->cls->timers; i++) {
+		uint64_t t = dm->hdr->timer_ns[i];
+		if (!t || t - 1 > now_ns)
+			continue;
+		dm->hdr->timer_ns[i] = 0;
+		dm->cls->timer(dm, dm->state, i);
+		ran = true;
+	}
+	return ran;
+}

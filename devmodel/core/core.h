@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * core.h: running a device model, whatever its environment is.
+ *
+ * A struct dm binds a class to an arena and to a struct dm_env (clocks, log, guest memory). Everything
+ * that must survive the process is in the arena: the environment's own part (struct dm_hdr: interrupt
+ * lines, timers, out-queue indices), the model's state, and the bytes of the out-queues. The functions below
+ * change the arena and nothing else, so an environment is a loop that calls them and carries out, after
+ * commit, what the arena then says: lines, shadow values, bytes, timers.
+ *
+ * Arena: [struct dm_hdr][model state][out-queue bytes of channel 0][... channel n].
+ * The first two, the "hot" part, are small and copied at each commit; queue bytes are only appended, so the
+ * bytes beyond the committed tail are nobody's and need no copy but the new ones (dm_arena_sync()).
+ */
+#include <stdarg.h>
+#include "base/err.h"
+#include "base/log.h"
+#include "devmodel/dm.h"
+#include "proto/limits.h"
+#include "proto/port.h"
+
+/** struct dm_channel - out-queue of one host channel; indices run freely, DM_OUT_BYTES is a power of two. */
+struct dm_channel {
+	uint32_t head; /* next byte to leave */
+	uint32_t tail; /* next byte to be queued */
+	uint32_t busy; /* over DM_OUT_SOFT, and not yet back at DM_OUT_RESUME */
+};
+
+/** struct dm_hdr - the environment's part of the arena. */
+struct dm_hdr {
+	uint32_t levels;		      /* bit n: line n is high */
+	uint32_t edges[DM_MAX_LINES];	      /* pulses so far, as in port_line.edges */
+	uint32_t lost_out;		      /* bytes that found an out-queue full */
+	uint64_t timer_ns[DM_MAX_TIMERS];     /* guest time + 1; 0: off */
+	struct dm_channel ch[DM_MAX_CHANNELS];
+};
+
+/** struct dm_env - what a model's environment can do. @ctx is passed to each. dma_* may be NULL. */
+struct dm_env {
+	uint64_t (*now_ns)(void *ctx);
+	uint64_t (*realtime_ns)(void *ctx);
+	void (*log)(void *ctx, enum dm_level level, const char *text);
+	int (*dma_read)(void *ctx, uint64_t gpa, void *buf, size_t len);
+	int (*dma_write)(void *ctx, uint64_t gpa, const void *buf, size_t len);
+	void *(*dma_map)(void *ctx, uint64_t gpa, size_t len, bool writable);
+};
+
+/** struct dm_setting - one option as the config gives it. Borrowed during dm_create(). */
+struct dm_setting {
+	const char *name, *value;
+};
+
+/** struct dm_region_map - finds a register by offset: lut[offset >> shift] = index + 1. */
+struct dm_region_map {
+	uint16_t *lut;
+	uint32_t slots;
+	uint8_t shift;
+	uint8_t reg_width;
+	uint16_t nregs;
+	int32_t shadow_page; /* first shadow page, -1: none */
+};
+
+struct dm_shadow_reg; /* regs.c: a register whose shadow value can change */
+
+/** struct dm - a running model. One thread. */
+struct dm {
+	const struct dm_class *cls;
+	const struct dm_env *env;
+	void *ctx;
+	unsigned regions, options, channels;
+	struct dm_region_map map[DM_MAX_REGIONS];
+	struct dm_shadow_reg *live;
+	unsigned nlive;
+	char **values; /* of each option; NULL: its default */
+	struct log_rate rate;
+	uint64_t guest_errors;
+	/* the working arena, and the offsets in it */
+	uint8_t *arena;
+	struct dm_hdr *hdr;
+	void *state;
+	size_t hot_bytes, arena_bytes;
+};
+
+/** dm_class_check - validates a class: names, widths, overlaps, fields inside the state, limits.
+ * 0 or -EINVAL with the register's name in @err. For tests and for every start of a daemon. */
+int dm_class_check(const struct dm_class *cls, struct err *err);
+
+/** dm_arena_size - bytes of an arena of @cls. */
+size_t dm_arena_size(const struct dm_class *cls);
+
+/** dm_shadow_pages - shadow pages that @cls wants: for each region with a shadow register its size in pages. */
+unsigned dm_shadow_pages(const struct dm_class *cls);
+
+/** dm_create - a runner for @cls with options @set[@n]. Gives *@ret, without an arena yet.
+ * -EINVAL: a bad class, an unknown option or a bad value, -ENOMEM. */
+int dm_create(struct dm **ret, const struct dm_class *cls, const struct dm_env *env, void *ctx,
+	      const struct dm_setting *set, size_t n, struct err *err);
+void dm_destroy(struct dm *dm);
+
+/** dm_bind - makes @arena (borrowed, dm_arena_size() bytes, 8-aligned) the working one. */
+void dm_bind(struct dm *dm, void *arena);
+
+/** dm_pristine - fills the bound arena with the state after power-on. */
+void dm_pristine(struct dm *dm);
+
+/** dm_reset - the VM resets: the model's state, lines and timers are as after power-on; bytes that were
+ * queued for the host stay queued. */
+void dm_reset(struct dm *dm);
+
+/** dm_serve - runs one request on the working arena. Answers in *@ret_status (enum port_status) and *@ret_data
+ * (masked to the width). True: the arena may have changed and must be committed. */
+bool dm_serve(struct dm *dm, const struct port_entry *e, uint32_t *ret_status, uint64_t *ret_data);
+
+/** dm_input_room / dm_input - host bytes for @channel; @len is at most what room said. */
+size_t dm_input_room(struct dm *dm, unsigned channel);
+void dm_input(struct dm *dm, unsigned channel, const uint8_t *buf, size_t len);
+
+/** dm_output_peek - the longest contiguous run of queued bytes: its length, and where in *@ret. */
+size_t dm_output_peek(struct dm *dm, unsigned channel, const uint8_t **ret);
+/** dm_output_pending - all bytes queued on @channel. */
+size_t dm_output_pending(struct dm *dm, unsigned channel);
+/** dm_output_consume - @n bytes have left. May call the model's host_done. */
+void dm_output_consume(struct dm *dm, unsigned channel, size_t n);
+
+/** dm_timers_next - guest time of the earliest timer, UINT64_MAX: none is on. */
+uint64_t dm_timers_next(const struct dm *dm);
+/** dm_timers_run - calls the timers that are due at @now_ns. True if one was. */
+bool dm_timers_run(struct dm *dm, uint64_t now_ns);
+
+/** dm_arena_sync - makes @dst equal to @src given that it was before, but for the hot part and the queue bytes
+ * between each channel's tail in @dst and in @src. */
+void dm_arena_sync(const struct dm *dm, uint8_t *dst, const uint8_t *src);
+
+/** dm_shadow_layout - gives each region with shadow registers its pages, if @pages suffice for all; else
+ * none gets any and every read is forwarded. */
+void dm_shadow_layout(struct dm *dm, unsigned pages);
+
+/** dm_shadow_fn - stores @width bytes at byte @offset of the shadow area. */
+typedef void (*dm_shadow_fn)(void *ctx, uint32_t offset, unsigned width, uint64_t value);
+
+/** dm_shadow_refresh - publishes the shadow registers that changed since the last call (@all: every one). */
+void dm_shadow_refresh(struct dm *dm, bool all, dm_shadow_fn fn, void *ctx);
+
+/* ---- registers (regs.c) -------------------------------------------------------------------------- */
+
+/** struct dm_reg_ref - a register found. */
+struct dm_reg_ref {
+	const struct dm_reg *reg;
+	unsigned index;
+	unsigned byte; /* first byte of the access within the register */
+};
+
+/** dm_reg_find - the register that holds bytes [@offset, @offset + @width) of @region. NULL if fine, else why not. */
+const char *dm_reg_find(const struct dm *dm, unsigned region, uint32_t offset, unsigned width,
+			struct dm_reg_ref *ret);
+/** dm_reg_get / dm_reg_put - the stored value of a register (its constant where it has no field). */
+uint64_t dm_reg_get(const struct dm *dm, const void *state, const struct dm_reg *reg, unsigned index);
+void dm_reg_put(const struct dm *dm, void *state, const struct dm_reg *reg, unsigned index,
+		uint64_t value);
+/** dm_reg_width / _widths / _count / _stride - a register's geometry with the defaults filled in. */
+unsigned dm_reg_width(const struct dm_region *region, const struct dm_reg *reg);
+unsigned dm_reg_widths(const struct dm_region *region, const struct dm_reg *reg);
+unsigned dm_reg_count(const struct dm_reg *reg);
+unsigned dm_reg_stride(const struct dm_region *region, const struct dm_reg *reg);
+/** dm_reg_shadowed - 0: reads are forwarded; 1: shadow; 2: shadow without waiting for posted writes. */
+unsigned dm_reg_shadowed(const struct dm_reg *reg);
+/** dm_reg_write_way - 0: forwarded, 1: posted, 2: ignored. */
+unsigned dm_reg_write_way(const struct dm_reg *reg);
+
+int dm_maps_create(struct dm *dm, struct err *err);
+void dm_maps_destroy(struct dm *dm);
+
+/* ---- options (options.c) -------------------------------------------------------------------------- */
+
+/** dm_option_check - true if @value is good for @o; else @err says what would be. */
+bool dm_option_check(const struct dm_option *o, const char *value, struct err *err);
+const char *dm_option_type_name(enum dm_option_type type);
+/** dm_parse_time - "host" (*@ret_host), RFC 3339 or seconds since 1970. 0 or -EINVAL. */
+int dm_parse_time(const char *s, bool *ret_host, uint64_t *ret_ns);
+
+/* ---- save, load, inspect (blob.c, inspect.c) ------------------------------------------------------- */
+
+/** dm_save - the whole device as a versioned blob. Gives *@ret. 0, -ENOMEM, -E2BIG. */
+int dm_save(struct dm *dm, uint8_t **ret, size_t *ret_len);
+/** dm_load - fills the bound arena from a blob. 0; -EINVAL (@err): not such a blob; the arena is then undefined. */
+int dm_load(struct dm *dm, const uint8_t *buf, size_t len, struct err *err);
+
+/** dm_inspect - registers, lines, timers, queues and the model's items as JSON. Gives a string, NULL: no memory. */
+char *dm_inspect(struct dm *dm, const char *device);
+
+/** struct dm_text - a growing string; @failed: memory ran out. */
+struct dm_text {
+	char *buf;
+	size_t len, cap;
+	bool failed, first;
+};
+void dm_text_addf(struct dm_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** dm_text_json - adds @s as a quoted JSON string. */
+void dm_text_json(struct dm_text *t, const char *s);
+/** dm_text_steal - gives the string, NULL if memory ran out. */
+char *dm_text_steal(struct dm_text *t);

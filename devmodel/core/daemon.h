@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The daemon: a model as a process. link.c comes up (dock, hello, ranges), control.c answers hv's requests, loop.c
+ * serves. One thread of ours; the control library has its own.
+ */
+#include "base/sandbox.h"
+#include "devmodel/core/chardev.h"
+#include "devmodel/core/waiting.h"
+#include "proto/ctl.h"
+#include "proto/dock.h"
+
+/** struct daemon_args - the command line. Borrowed. */
+struct daemon_args {
+	const char *dock;
+	const char *token;
+	bool no_sandbox;
+};
+
+struct daemon {
+	const struct dm_class *cls;
+	struct dm *dm;
+	struct server srv;
+	struct waiting wait;
+	struct chardev ch[DM_MAX_CHANNELS];
+	unsigned channels;
+	struct ctl *ctl;
+	struct sandbox sandbox;
+	int epfd, timer_fd, dock_fd;
+	int fds[DOCK_FD_BACKEND + LIMIT_FDS]; /* from the dock; taken ones are -1 */
+	unsigned nfds;
+	uint32_t epoch;
+	char device[LIMIT_NAME + 1];
+	uint64_t clock_offset_ns; /* guest time = CLOCK_MONOTONIC - this */
+	uint64_t timer_armed_ns;  /* monotonic; UINT64_MAX: off */
+	bool resumed;  /* went on from a committed state */
+	bool quiesced; /* serves nothing, runs no timer, reads no input */
+	bool done;
+	int exit_code;
+};
+
+/** link_up - docks, shakes hands and sandboxes; when it returns 0, the daemon serves. -Exxx with @err. */
+int link_up(struct daemon *d, const struct daemon_args *args, struct err *err);
+
+/** link_down - closes and frees everything; takes a half-built daemon. */
+void link_down(struct daemon *d);
+
+/** control_run - answers the control messages that are there. */
+void control_run(struct daemon *d);
+
+/** daemon_env - the environment of a model in a daemon; ctx is the struct daemon. */
+extern const struct dm_env daemon_env;
+
+/** loop_run - serves until bye, or until hv is gone. Returns the exit code. */
+int loop_run(struct daemon *d);
+
+/** loop_drain - serves what is in the ring now. */
+void loop_drain(struct daemon *d);
+
+/** Tags of epoll events; a channel's is EV_CHANNEL + its number. */
+enum { EV_KICK, EV_CONTROL, EV_DOCK, EV_TIMER, EV_CHANNEL };
+
+/** daemon_main - the whole of main(), for model @cls. */
+int daemon_main(const struct dm_class *cls, int argc, char **argv);

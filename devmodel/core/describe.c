@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a model is, from its tables: the message that the launcher reads, and two forms for people and scripts.
+ */
+#include "devmodel/core/describe.h"
+#include "devmodel/core/buildid.h"
+#include "devmodel/core/core.h"
+#include "base/fd.h"
+#include <stdio.h>
+#include <string.h>
+
+static void *need(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size);
+	CHECK(p);
+	return p;
+}
+
+/* protobuf-c strings are char *, but packing only reads them. */
+static char *borrow(const char *s)
+{
+	return (char *)(uintptr_t)(s ? s : "");
+}
+
+#define FILL(array, count, init_fn, item)                                                          \
+	for (size_t fill_ = 0; fill_ < (count); fill_++) {                                         \
+		(array)[fill_] = need(1, sizeof(item));                                            \
+		init_fn((array)[fill_]);                                                           \
+	}
+
+static size_t split(const char *s, char ***ret)
+{
+	size_t n = 0;
+	*ret = NULL;
+	for (const char *p = s; p && *p; n++) {
+		const char *end = strchrnul(p, '|');
+		*ret = realloc(*ret, (n + 1) * sizeof(**ret));
+		CHECK(*ret);
+		(*ret)[n] = strndup(p, (size_t)(end - p));
+		CHECK((*ret)[n]);
+		p = *end ? end + 1 : end;
+	}
+	return n;
+}
+
+static void split_free(size_t n, char **v)
+{
+	for (size_t i = 0; i < n; i++)
+		free(v[i]);
+	free(v);
+}
+
+static size_t list(const char *const *s, char ***ret)
+{
+	size_t n = 0;
+	while (s && s[n])
+		n++;
+	*ret = need(n, sizeof(**ret));
+	for (size_t i = 0; i < n; i++)
+		(*ret)[i] = borrow(s[i]);
+	return n;
+}
+
+static void fill_reg(Outrigger__RegisterDescription *d, const struct dm_region *region,
+		     const struct dm_reg *r)
+{
+	static const char *const access[] = {"?", "RO", "RW", "WO", "W1C", "RC"};
+	static const char *const write_way[] = {"forward", "post", "ignore"};
+	d->name = borrow(r->name);
+	d->offset = r->offset;
+	d->width = dm_reg_width(region, r);
+	d->access = borrow(access[r->access]);
+	d->reset = r->reset;
+	d->mask = r->mask ? r->mask
+			  : (d->width >= 8 ? ~0ull : (1ull << (d->width * 8)) - 1);
+	d->read_way = borrow(dm_reg_shadowed(r) ? "shadow" : "forward");
+	d->write_way = borrow(write_way[dm_reg_write_way(r)]);
+	d->count = dm_reg_count(r);
+	d->stride = dm_reg_stride(region, r);
+	d->help = borrow(r->help);
+	size_t n = 0;
+	while (r->bits && r->bits[n].name)
+		n++;
+	d->n_fields = n;
+	d->fields = need(n, sizeof(*d->fields));
+	FILL(d->fields, n, outrigger__field_description__init, Outrigger__FieldDescription);
+	for (size_t i = 0; i < n; i++) {
+		d->fields[i]->name = borrow(r->bits[i].name);
+		d->fields[i]->lsb = r->bits[i].lsb;
+		d->fields[i]->bits = r->bits[i].bits;
+		d->fields[i]->n_values = split(r->bits[i].values, &d->fields[i]->values);
+	}
+}
+
+static void fill_region(Outrigger__RegionDescription *d, const struct dm_region *r)
+{
+	d->name = borrow(r->name);
+	d->space = borrow(r->space == DM_PIO ? "pio" : "mmio");
+	d->size = r->size;
+	d->widths = r->widths;
+	size_t n = 0;
+	while (r->regs && r->regs[n].name)
+		n++;
+	d->n_regs = n;
+	d->regs = need(n, sizeof(*d->regs));
+	FILL(d->regs, n, outrigger__register_description__init, Outrigger__RegisterDescription);
+	for (size_t i = 0; i < n; i++)
+		fill_reg(d->regs[i], r, &r->regs[i]);
+}
+
+static void fill_options(Outrigger__ModelDescription *m, const struct dm_class *cls)
+{
+	size_t n = 0;
+	while (cls->options && cls->options[n].name)
+		n++;
+	m->n_options = n;
+	m->options = need(n, sizeof(*m->options));
+	FILL(m->options, n, outrigger__option_description__init, Outrigger__OptionDescription);
+	for (size_t i = 0; i < n; i++) {
+		const struct dm_option *o = &cls->options[i];
+		Outrigger__OptionDescription *d = m->options[i];
+		d->name = borrow(o->name);
+		d->type = borrow(dm_option_type_name(o->type));
+		d->def = borrow(o->def);
+		d->help = borrow(o->help);
+		d->required = o->required;
+		d->n_choices = split(o->choices, &d->choices);
+	}
+}
+
+static void fill_fdt(Outrigger__ModelDescription *m, const struct dm_class *cls)
+{
+	Outrigger__FdtDescription *f = need(1, sizeof(*f));
+	outrigger__fdt_description__init(f);
+	f->node = borrow(cls->fdt.node);
+	f->hidden = !cls->fdt.node;
+	f->n_compatible = list(cls->fdt.compatible, &f->compatible);
+	f->n_clock_names = list(cls->fdt.clock_names, &f->clock_names);
+	f->stdout = cls->fdt.can_be_stdout;
+	f->irq_type = borrow(cls->fdt.edge_irq ? "edge-rising" : "level-high");
+	f->dma_coherent = cls->dma;
+	m->fdt = f;
+}
+
+Outrigger__ModelDescription *describe_model(const struct dm_class *cls)
+{
+	Outrigger__ModelDescription *m = need(1, sizeof(*m));
+	outrigger__model_description__init(m);
+	m->name = borrow(cls->name);
+	m->version = cls->version;
+	m->summary = borrow(cls->summary);
+	m->irqs = cls->irqs;
+	m->state_bytes = (uint32_t)dm_arena_size(cls);
+	m->dma = cls->dma;
+	size_t n = 0;
+	while (cls->regions[n].name)
+		n++;
+	m->n_regions = n;
+	m->regions = need(n, sizeof(*m->regions));
+	FILL(m->regions, n, outrigger__region_description__init, Outrigger__RegionDescription);
+	for (size_t i = 0; i < n; i++)
+		fill_region(m->regions[i], &cls->regions[i]);
+	fill_options(m, cls);
+	fill_fdt(m, cls);
+	for (n = 0; cls->syscalls && cls->syscalls[n].name;)
+		n++;
+	m->n_syscalls = n;
+	m->syscalls = need(n, sizeof(*m->syscalls));
+	for (size_t i = 0; i < n; i++)
+		m->syscalls[i] = borrow(cls->syscalls[i].name);
+	m->build_id = need(1, 65);
+	build_id_text(m->build_id, 65);
+	return m;
+}
+
+void describe_free(Outrigger__ModelDescription *m)
+{
+	for (size_t i = 0; i < m->n_regions; i++) {
+		for (size_t k = 0; k < m->regions[i]->n_regs; k++) {
+			Outrigger__RegisterDescription *r = m->regions[i]->regs[k];
+			for (size_t f = 0; f < r->n_fields; f++) {
+				split_free(r->fields[f]->n_values, r->fields[f]->values);
+				free(r->fields[f]);
+			}
+			free(r->fields);
+			free(r);
+		}
+		free(m->regions[i]->regs);
+		free(m->regions[i]);
+	}
+	free(m->regions);
+	for (size_t i = 0; i < m->n_options; i++) {
+		split_free(m->options[i]->n_choices, m->options[i]->choices);
+		free(m->options[i]);
+	}
+	free(m->options);
+	free(m->fdt->compatible);
+	free(m->fdt->clock_names);
+	free(m->fdt);
+	free(m->syscalls);
+	free(m->build_id);
+	free(m);
+}

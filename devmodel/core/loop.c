@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop of a daemon: serve the ring; when it is empty, move host bytes, arm the timer, tell of interrupts,
+ * and wait.
+ */
+#include "devmodel/core/daemon.h"
+#include "base/clock.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+#define BATCH 256u		/* requests served before looking at anything else */
+#define LOOK_AROUND_NS 500000u	/* hot: this often at descriptors */
+#define COALESCE_NS 5000u	/* hot: output waits this long for more of it */
+#define LINES_RECHECK_MS 1	/* a vCPU samples lines after its completion; if it has not by then, kick */
+#define READER_RECHECK_MS 1000	/* a pty without a reader gets one without an event */
+
+static uint64_t env_now(void *ctx)
+{
+	const struct daemon *d = ctx;
+	uint64_t now = clock_now_ns();
+	return now > d->clock_offset_ns ? now - d->clock_offset_ns : 0;
+}
+
+static uint64_t env_realtime(void *ctx)
+{
+	(void)ctx;
+	return clock_real_ns();
+}
+
+static void env_log(void *ctx, enum dm_level level, const char *text)
+{
+	struct daemon *d = ctx;
+	log_write((enum log_level)level, "%s", text);
+	if (level > DM_LOG_WARN || !d->ctl)
+		return;
+	Outrigger__LogLine line = OUTRIGGER__LOG_LINE__INIT;
+	line.level = (uint32_t)level;
+	line.text = (char *)(uintptr_t)text;
+	Outrigger__FromDaemon m = OUTRIGGER__FROM_DAEMON__INIT;
+	m.kind_case = OUTRIGGER__FROM_DAEMON__KIND_LOG;
+	m.log = &line;
+	ctl_send(d->ctl, &m.base, 0); /* never waits: a guest can cause it */
+}
+
+const struct dm_env daemon_env = {
+	.now_ns = env_now, .realtime_ns = env_realtime, .log = env_log};
+
+/* ---- what is due when the ring is empty -------------------------------------------------------------------- */
+
+static void run_timers(struct daemon *d)
+{
+	uint64_t next = dm_timers_next(d->dm);
+	if (next != UINT64_MAX && env_now(d) >= next && dm_timers_run(d->dm, env_now(d)))
+		server_commit(&d->srv);
+}
+
+static void arm_timer(struct daemon *d)
+{
+	uint64_t next = d->quiesced ? UINT64_MAX : dm_timers_next(d->dm);
+	uint64_t at = UINT64_MAX;
+	if (next != UINT64_MAX && __builtin_add_overflow(next, d->clock_offset_ns, &at))
+		at = UINT64_MAX;
+	if (at > INT64_MAX)
+		at = UINT64_MAX;
+	if (at == d->timer_armed_ns)
+		return;
+	struct itimerspec its = {{0, 0}, {0, 0}};
+	if (at != UINT64_MAX)
+		its.it_value = clock_timespec(at ? at : 1);
+	timerfd_settime(d->timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
+	d->timer_armed_ns = at;
+}
+
+static void move_bytes(struct daemon *d)
+{
+	for (unsigned c = 0; c < d->channels; c++)
+		chardev_run(&d->ch[c], EV_CHANNEL + c);
+}
+
+static bool output_pending(const struct daemon *d)
+{
+	for (unsigned c = 0; c < d->channels; c++)
+		if (dm_output_pending(d->dm, c))
+			return true;
+	return false;
+}
+
+void loop_drain(struct daemon *d)
+{
+	while (server_run(&d->srv, BATCH) == BATCH)
+		continue;
+	move_bytes(d);
+	server_kick(&d->srv, true);
+}
+
+static void handle_event(struct daemon *d, const struct epoll_event *ev)
+{
+	switch (ev->data.u64) {
+	case EV_KICK:
+	case EV_TIMER: /* looked at in every round */
+		break;
+	case EV_CONTROL:
+		control_run(d);
+		break;
+	case EV_DOCK:
+		log_debug("the hypervisor is gone");
+		d->done = true;
+		break;
+	default:
+		chardev_event(&d->ch[ev->data.u64 - EV_CHANNEL], ev->events, ev->data.u64);
+		break;
+	}
+}
+
+/* Returns the number of events handled. */
+static int wait_events(struct daemon *d, int timeout_ms)
+{
+	struct epoll_event ev[8];
+	int n = epoll_wait(d->epfd, ev, 8, timeout_ms);
+	for (int i = 0; i < n; i++)
+		handle_event(d, &ev[i]);
+	return n;
+}
+
+static int sleep_limit(const struct daemon *d)
+{
+	int ms = -1;
+	for (unsigned c = 0; c < d->channels; c++)
+		if (chardev_wants_poll(&d->ch[c]))
+			ms = READER_RECHECK_MS;
+	return d->srv.lines_changed && port_lines_unseen((struct port_consumer *)&d->srv.port)
+		       ? LINES_RECHECK_MS
+		       : ms;
+}
+
+static void sleep_until_event(struct daemon *d)
+{
+	if (d->quiesced) { /* requests stay in the ring; only control wakes us */
+		wait_events(d, -1);
+		return;
+	}
+	bool local = waiting_settle(&d->wait, &d->srv.port);
+	int limit = sleep_limit(d);
+	if (!port_sleep_begin(&d->srv.port, local))
+		return;
+	uint64_t start = clock_now_ns();
+	int n = wait_events(d, limit);
+	port_sleep_end(&d->srv.port);
+	struct port_entry e;
+	waiting_woke(&d->wait, &d->srv.port, clock_now_ns() - start, port_peek(&d->srv.port, &e));
+	if (n == 0)
+		server_kick(&d->srv, true);
+}
+
+/* One round with an empty ring, or with a look around that is due. */
+static void idle_round(struct daemon *d)
+{
+	if (!d->quiesced) {
+		run_timers(d);
+		move_bytes(d);
+	}
+	server_kick(&d->srv, false);
+	arm_timer(d);
+}
+
+int loop_run(struct daemon *d)
+{
+	d->timer_armed_ns = UINT64_MAX;
+	while (!d->done) {
+		unsigned n = d->quiesced ? 0 : server_run(&d->srv, BATCH);
+		if (n == BATCH || d->wait.since_ns > LOOK_AROUND_NS) {
+			d->wait.since_ns = 0;
+			idle_round(d);
+			wait_events(d, 0);
+			continue;
+		}
+		server_kick(&d->srv, false);
+		if (!d->quiesced && d->wait.hot) {
+			if (waiting_spin(&d->wait, &d->srv.port, COALESCE_NS))
+				continue;
+			if (output_pending(d))
+				move_bytes(d);
+			if (waiting_spin(&d->wait, &d->srv.port, 0))
+				continue;
+		}
+		idle_round(d);
+		sleep_until_event(d);
+	}
+	return d->exit_code;
+}

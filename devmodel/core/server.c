@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devmodel/core/server.h"
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static inline void step(struct server *s, const char *name)
+{
+	if (__builtin_expect(s->step != NULL, 0))
+		s->step(s->step_ctx, name);
+}
+
+static inline void count(_Atomic uint64_t *c, uint64_t n)
+{
+	/* One writer: a plain increment, made of atomic halves so that readers never see a torn word. */
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+static void shadow_store(void *ctx, uint32_t offset, unsigned width, uint64_t value)
+{
+	port_shadow_write(ctx, offset, width, value);
+}
+
+/* Line words follow the committed arena. Returns true if one changed. */
+static bool publish_lines(struct server *s)
+{
+	const struct dm_hdr *h = s->dm->hdr;
+	bool changed = false;
+	for (unsigned i = 0; i < s->dm->cls->irqs && i < s->port.lines; i++) {
+		changed |= port_line_set(&s->port, i, h->levels >> i & 1);
+		uint32_t have = atomic_load_explicit(&s->port.port->line[i].edges,
+						     memory_order_relaxed);
+		for (; have != h->edges[i]; have++, changed = true)
+			port_line_pulse(&s->port, i);
+	}
+	return changed;
+}
+
+static void publish(struct server *s, bool forwarded)
+{
+	dm_shadow_refresh(s->dm, false, shadow_store, &s->port);
+	if (publish_lines(s)) {
+		s->lines_changed = true;
+		s->kick_due |= !forwarded;
+	}
+}
+
+static void publish_errors(struct server *s)
+{
+	uint64_t n = s->dm->guest_errors - s->published_errors;
+	if (!n)
+		return;
+	s->published_errors += n;
+	s->arena.seg->guest_errors += n;
+	count(&s->port.port->counters.guest_errors, n);
+}
+
+static void serve_one(struct server *s, const struct port_entry *e)
+{
+	bool forwarded = !(e->flags & PORT_F_POSTED);
+	uint32_t status;
+	uint64_t data;
+	step(s, "serve");
+	if (dm_serve(s->dm, e, &status, &data)) {
+		if (forwarded)
+			arena_reply_set(&s->arena, e->seq, e->vcpu, status, data);
+		step(s, "commit");
+		arena_commit(&s->arena, e->seq);
+		step(s, "publish");
+		publish(s, forwarded);
+	}
+	publish_errors(s);
+	step(s, "complete");
+	if (forwarded)
+		port_complete(&s->port, e, status, data);
+	step(s, "consume");
+	port_consume(&s->port);
+}
+
+unsigned server_run(struct server *s, unsigned max)
+{
+	struct port_entry e;
+	unsigned n = 0;
+	while (n < max && port_peek(&s->port, &e)) {
+		serve_one(s, &e);
+		n++;
+	}
+	if (n)
+		count(&s->port.port->counters.served, n);
+	return n;
+}
+
+void server_commit(struct server *s)
+{
+	step(s, "commit");
+	arena_commit(&s->arena, arena_head(&s->arena));
+	step(s, "publish");
+	publish(s, false);
+	publish_errors(s);
+}
+
+void server_republish(struct server *s)
+{
+	dm_shadow_refresh(s->dm, true, shadow_store, &s->port);
+	if (publish_lines(s))
+		s->lines_changed = s->kick_due = true;
+}
+
+void server_kick(struct server *s, bool all)
+{
+	if (!(s->kick_due || (all && s->lines_changed)))
+		return;
+	s->kick_due = false;
+	if (!port_lines_unseen(&s->port)) {
+		s->lines_changed = false;
+		return;
+	}
+	if (s->irq_fd < 0)
+		return;
+	uint64_t one = 1;
+	ssize_t n = write(s->irq_fd, &one, sizeof(one));
+	if (n == (ssize_t)sizeof(one)) {
+		s->lines_changed = false;
+		count(&s->port.port->counters.irq_kicks, 1);
+	}
+}
+
+/* ---- taking over --------------------------------------------------------------------------------------- */
+
+/*
+ * Answers of the daemon before us stand in the completion slots with its epoch, which hv no longer takes. What is
+ * complete there is the truth (a completion is published after its commit), so it gets our epoch.
+ */
+static void adopt_answers(struct server *s)
+{
+	for (unsigned v = 0; v < s->port.vcpus; v++) {
+		struct port_completion *c = &s->port.port->comp[v];
+		uint32_t status = *(volatile uint32_t *)&c->status;
+		if (!atomic_load(&c->done) ||
+		    (status != PORT_STATUS_OK && status != PORT_STATUS_ERROR))
+			continue;
+		*(volatile uint32_t *)&c->epoch = s->port.epoch;
+		atomic_thread_fence(memory_order_seq_cst);
+		syscall(SYS_futex, &c->done, FUTEX_WAKE, 64, NULL, NULL, 0);
+	}
+}
+
+/* Killed between commit and completion: the entry's effect is in the arena, and so is its answer. */
+static void repeat_answer(struct server *s)
+{
+	const struct state_reply *r = arena_reply(&s->arena);
+	if (!r->seq)
+		return;
+	struct port_entry e = {.seq = r->seq, .vcpu = (uint16_t)r->vcpu};
+	if (r->vcpu < s->port.vcpus &&
+	    (int32_t)(PORT_DONE(r->seq) - atomic_load(&s->port.port->comp[r->vcpu].done)) > 0)
+		port_complete(&s->port, &e, r->status, r->data);
+}
+
+int server_attach(struct server *s, struct dm *dm, void *port, size_t port_size, uint32_t epoch,
+		  void *state, size_t state_size, uint32_t build_id, int irq_fd, bool *ret_resumed,
+		  struct err *err)
+{
+	*s = (struct server){.dm = dm, .irq_fd = irq_fd};
+	if (port_attach(&s->port, port, port_size, epoch, UINT64_MAX))
+		return err_set(err, EPROTO, "not a port of version %u", PORT_VERSION);
+	int rc = arena_open(&s->arena, dm, state, state_size, build_id, s->port.head, ret_resumed,
+			    err);
+	if (rc)
+		return rc;
+	/* Pure reads move the ring's head without a commit, a crash after a commit leaves it behind. */
+	uint64_t head = arena_head(&s->arena);
+	if (*ret_resumed && (int64_t)(head - s->port.head) > 0)
+		CHECK(!port_attach(&s->port, port, port_size, epoch, head));
+	if (!*ret_resumed) {
+		for (unsigned i = 0; i < dm->cls->irqs && i < s->port.lines; i++)
+			dm->hdr->edges[i] = atomic_load(&s->port.port->line[i].edges);
+		arena_commit(&s->arena, s->port.head);
+	}
+	dm_shadow_layout(dm, s->port.shadow_pages);
+	server_republish(s);
+	adopt_answers(s);
+	if (*ret_resumed)
+		repeat_answer(s);
+	s->kick_due |= port_lines_unseen(&s->port);
+	return 0;
+}
+
+void server_detach(struct server *s)
+{
+	port_detach(&s->port);
+}

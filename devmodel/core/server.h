@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The server: a model between its port and its committed arena. It is the part of a daemon that must be right at every
+ * instruction, so it knows no descriptor but the interrupt eventfd, and tests stop it between any two steps.
+ *
+ * Order of one request: run the model on the working copy, commit, publish line words and shadow values,
+ * publish the completion, move the ring's head. Killed before the commit: nothing has happened, the
+ * next daemon serves the entry. Killed after it: the next daemon publishes again from the arena.
+ */
+#include "devmodel/core/arena.h"
+
+struct server;
+
+/** server_step_fn - tests only: called before each step with its name; may not return (longjmp). */
+typedef void (*server_step_fn)(void *ctx, const char *step);
+
+/** struct server - one thread. */
+struct server {
+	struct dm *dm;
+	struct arena arena;
+	struct port_consumer port;
+	int irq_fd;	    /* borrowed; -1: none */
+	bool kick_due;	    /* a line changed outside a forwarded request: hv must be told */
+	bool lines_changed; /* a line changed at all since the last look */
+	uint64_t published_errors;
+	server_step_fn step;
+	void *step_ctx;
+};
+
+/** server_attach - attaches @dm to a port and a state segment (mappings, borrowed), goes on from a committed
+ * state of the same build or starts a pristine one, and publishes everything. 0, -EPROTO. */
+int server_attach(struct server *s, struct dm *dm, void *port, size_t port_size, uint32_t epoch,
+		  void *state, size_t state_size, uint32_t build_id, int irq_fd, bool *ret_resumed,
+		  struct err *err);
+
+/** server_run - serves up to @max requests that are there. Returns how many. */
+unsigned server_run(struct server *s, unsigned max);
+
+/** server_commit - commits what happened outside a request (input, timer, output) and publishes it. */
+void server_commit(struct server *s);
+
+/** server_republish - publishes every line and shadow value anew: after a load. */
+void server_republish(struct server *s);
+
+/** server_kick - writes the interrupt eventfd if hv has not seen a line change that no completion shows it.
+ * @all: also for changes made within forwarded requests. */
+void server_kick(struct server *s, bool all);
+
+/** server_detach - leaves the port. */
+void server_detach(struct server *s);

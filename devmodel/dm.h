@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * dm.h: the one header that a device model includes.
+ *
+ * A model is a library without threads, descriptors or clocks. It fills in one struct dm_class: a table of
+ * its registers and a few functions. Whoever runs it is its environment: the daemon (over shared memory),
+ * a unit test (over a script), a fuzzer or a replayer. The model cannot tell which.
+ *
+ * State. Everything that the guest can see lives in one plain struct without pointers, whose size is
+ * dm_class.state_size. It is passed to every function as @state and must not be kept: the address changes from
+ * call to call, because a request runs on a working copy that is committed when it is done. A model that is
+ * killed in the middle of a function has done nothing at all. So a model has no static variables either.
+ *
+ * Registers. The table alone serves a register that is plain storage or a constant. `write` is called after
+ * the table has stored the value (the old one is in the dm_io); `read` is called only for registers
+ * that say DM_READ_CALL or DM_READ_PURE. Everything of one device runs in one thread.
+ *
+ * docs/adding-a-device.md builds a device from nothing.
+ */
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dm; /* the environment of one device */
+
+#define DM_MAX_REGIONS 8u   /* ranges of one device */
+#define DM_MAX_LINES 16u    /* interrupt lines of one device */
+#define DM_MAX_TIMERS 8u    /* timers of one device */
+#define DM_MAX_CHANNELS 4u  /* options of type chardev */
+#define DM_OUT_BYTES 4096u  /* out-queue of one channel */
+#define DM_OUT_SOFT 3072u   /* queued bytes from which dm_host_out_busy() is true... */
+#define DM_OUT_RESUME 2048u /* ...until no more than these are left */
+/* A port's ring holds 512 posted writes and each of up to 64 vCPUs may have one more in hand. */
+static_assert(DM_OUT_BYTES - DM_OUT_SOFT >= 512 + 64, "room for posted writes in flight");
+
+/* ---- the register table ---------------------------------------------------------------------- */
+
+/** enum dm_access - what the guest may do with a register, and what the table does by itself. */
+enum dm_access {
+	DM_RO = 1, /* reads give the field or @reset; writes are ignored */
+	DM_RW,	   /* writes store (old & ~mask) | (value & mask) */
+	DM_WO,	   /* reads give 0; writes store into the field, if there is one */
+	DM_W1C,	   /* writes clear the bits that are 1 in value & mask */
+	DM_RC,	   /* reads give the field and clear it; writes are ignored */
+};
+
+/** enum dm_read_way - how a read reaches its value. */
+enum dm_read_way {
+	DM_READ_AUTO = 0,   /* DM_RC: forwarded; everything else: shadow, after pending posted writes */
+	DM_READ_SHADOW_NOW, /* shadow without waiting for posted writes: where a driver cannot tell */
+	DM_READ_CALL,	    /* forwarded to dm_class.read, which may change the state */
+	DM_READ_PURE,	    /* forwarded to dm_class.read, which changes nothing */
+	DM_READ_FORWARD,    /* forwarded, the table answers */
+};
+
+/** enum dm_write_way - how a write reaches the model. */
+enum dm_write_way {
+	DM_WRITE_AUTO = 0, /* DM_RO and DM_RC: ignored by the core; everything else: forwarded */
+	DM_WRITE_POST,	   /* posted: the vCPU does not wait. For data registers and doorbells */
+	DM_WRITE_FORWARD,  /* the vCPU waits until the write has taken effect */
+};
+
+/** struct dm_bits - one named bit field of a register, for people. A table ends with {}. */
+struct dm_bits {
+	const char *name;
+	uint8_t lsb, bits;
+	const char *values; /* of an enumeration: "1/8|1/4|1/2", from 0 up; NULL: a number */
+};
+
+/** struct dm_reg - one register, or an array of them. A table ends with {}. */
+struct dm_reg {
+	const char *name;
+	uint32_t offset; /* bytes from the start of the region */
+	enum dm_access access;
+	uint8_t width;	     /* bytes: 1, 2, 4, 8; 0: the region's reg_width */
+	uint8_t widths;	     /* OR of the access widths allowed; 0: the region's */
+	uint16_t count;	     /* elements of an array; 0: one register */
+	uint16_t stride;     /* bytes from one element to the next; 0: width */
+	uint32_t field;	     /* DM_FIELD(): where in the state it lives, + 1; 0: nowhere */
+	uint32_t field_size; /* DM_FIELD(): bytes of the member */
+	uint64_t reset;	     /* value after reset, of each element; a constant's value */
+	uint64_t mask;	     /* bits that can be written; 0: all */
+	enum dm_read_way read;
+	enum dm_write_way write;
+	const struct dm_bits *bits; /* may be NULL */
+	const char *help;	    /* one line */
+};
+
+/** DM_FIELD - initialiser of the register's place: member @m (an unsigned integer or, with .count, an array
+ * of them) of state struct @type. */
+#define DM_FIELD(type, m)                                                                          \
+	.field = 1 + (uint32_t)offsetof(type, m), .field_size = (uint32_t)sizeof(((type *)0)->m)
+
+/** enum dm_space - the guest's address spaces. */
+enum dm_space { DM_MMIO = 0, DM_PIO = 1 };
+
+/** struct dm_region - one address range of the device. A table ends with {}. */
+struct dm_region {
+	const char *name;
+	uint64_t size; /* bytes */
+	enum dm_space space;
+	uint8_t widths;	   /* OR of the access widths allowed: 1|2|4|8 */
+	uint8_t reg_width; /* bytes of a register that does not say; 0: 4 */
+	const struct dm_reg *regs;
+};
+
+/** struct dm_io - one register access, as `read` and `write` get it. */
+struct dm_io {
+	const struct dm_reg *reg;
+	unsigned region; /* index in dm_class.regions */
+	unsigned index;	 /* element of an array; 0 for a single register */
+	unsigned width;	 /* bytes of the guest's access */
+	uint64_t value;	 /* write: the whole register's new value, merged and masked */
+	uint64_t old;	 /* write: its value before (of registers with a field) */
+};
+
+/* ---- the class ------------------------------------------------------------------------------- */
+
+/** enum dm_option_type - of options in the VM's config. */
+enum dm_option_type {
+	DM_OPT_STRING = 1,
+	DM_OPT_BOOL,
+	DM_OPT_U64,
+	DM_OPT_SIZE,	 /* 4K, 16M, 1G */
+	DM_OPT_DURATION, /* 10ms, 3s; in ns */
+	DM_OPT_ENUM,	 /* @choices: "a|b|c" */
+	DM_OPT_TIME,	 /* "host", RFC 3339, or seconds since 1970 */
+	DM_OPT_CHARDEV,	 /* a host channel; the n-th one is channel n of dm_host_out() */
+};
+
+/** struct dm_option - one option. A table ends with {}. */
+struct dm_option {
+	const char *name;
+	enum dm_option_type type;
+	const char *def; /* default as text; NULL: none */
+	const char *choices;
+	bool required;
+	const char *help;
+};
+
+/** struct dm_syscall - a system call that this model's environment needs beside the common ones,
+ * and why. A table ends with {}. Write it as DM_SYSCALL(name, "reason"). */
+struct dm_syscall {
+	const char *name;
+	int number;
+	const char *why;
+};
+#define DM_SYSCALL(nr, reason) {.name = #nr, .number = SYS_##nr, .why = reason}
+
+/** struct dm_fdt - how the guest's device tree shows the device. */
+struct dm_fdt {
+	const char *node;		/* name without the unit address; NULL: no node */
+	const char *const *compatible;	/* most specific first; ends with NULL */
+	const char *const *clock_names; /* ends with NULL; each is the board's apb_pclk (24 MHz) */
+	bool can_be_stdout;
+	bool edge_irq; /* edge-rising; false: level-high */
+};
+
+/** struct dm_text - where `inspect` writes; see dm_text_item(). */
+struct dm_text;
+
+/** struct dm_class - a device model. Only name, version, summary, regions and state_size are needed. */
+struct dm_class {
+	const char *name; /* of the model: the binary is outrigger-dm-<name> */
+	uint32_t version; /* of the state's layout and meaning: saved blobs carry it */
+	const char *summary;
+	const struct dm_region *regions;
+	unsigned irqs;	 /* interrupt lines */
+	unsigned timers; /* at most DM_MAX_TIMERS */
+	bool dma;	 /* wants guest memory; register devices do not */
+	const struct dm_option *options;
+	const struct dm_syscall *syscalls;
+	struct dm_fdt fdt;
+	uint32_t state_size; /* sizeof(struct ...): one plain struct without pointers */
+
+	/** reset - the state is zeroed and the table's reset values are in; does the rest. */
+	void (*reset)(struct dm *dm, void *state);
+	/** read - the value of a register that says DM_READ_CALL or DM_READ_PURE. */
+	uint64_t (*read)(struct dm *dm, void *state, const struct dm_io *io);
+	/** write - a register was written; the table has stored what it stores. */
+	void (*write)(struct dm *dm, void *state, const struct dm_io *io);
+	/** host_room - how many bytes host_in() can take on @channel now; the host waits meanwhile. */
+	size_t (*host_room)(struct dm *dm, const void *state, unsigned channel);
+	/** host_in - @len bytes (1 to what host_room() said) came from the host. */
+	void (*host_in)(struct dm *dm, void *state, unsigned channel, const uint8_t *buf, size_t len);
+	/** host_done - @channel is no longer busy: see dm_host_out_busy(). */
+	void (*host_done)(struct dm *dm, void *state, unsigned channel);
+	/** timer - the time of @timer has come; it is off now. */
+	void (*timer)(struct dm *dm, void *state, unsigned timer);
+	/** save - writes a blob that load() of this version or a later one reads. Returns its length, or
+	 * 0: more than @max. Without save and load the state itself is the blob. */
+	size_t (*save)(struct dm *dm, const void *state, void *buf, size_t max);
+	/** load - fills the reset @state from a blob of model version @version. 0, or -EINVAL: malformed, or
+	 * a version that it does not know; then the caller throws @state away. */
+	int (*load)(struct dm *dm, void *state, uint32_t version, const void *buf, size_t len);
+	/** inspect - adds what registers do not show: queues, modes. Calls dm_text_item() only. */
+	void (*inspect)(struct dm *dm, const void *state, struct dm_text *text);
+};
+
+/* ---- what a model may ask of its environment --------------------------------------------------- */
+
+/** dm_irq_set - sets the level of interrupt @line. Setting it as it is costs nothing. */
+void dm_irq_set(struct dm *dm, unsigned line, bool level);
+
+/** dm_irq_pulse - one edge on @line. None is lost or doubled, even over a crash. */
+void dm_irq_pulse(struct dm *dm, unsigned line);
+
+/** dm_now_ns - the guest's clock: 0 when the VM started, stands still while it is paused. */
+uint64_t dm_now_ns(struct dm *dm);
+
+/** dm_realtime_ns - the host's wall clock, nanoseconds since 1970. */
+uint64_t dm_realtime_ns(struct dm *dm);
+
+/** dm_timer_set - calls dm_class.timer once the guest's clock reaches @at_ns. Replaces an earlier setting. */
+void dm_timer_set(struct dm *dm, unsigned timer, uint64_t at_ns);
+/** dm_timer_cancel - turns @timer off. */
+void dm_timer_cancel(struct dm *dm, unsigned timer);
+
+/** dm_host_out - queues bytes for the host on @channel; they leave after this request is committed.
+ * Returns how many were taken: all of them, as long as the model shows the guest that it is full while
+ * dm_host_out_busy() is true, for writes already posted then still find room. */
+size_t dm_host_out(struct dm *dm, unsigned channel, const void *buf, size_t len);
+
+/** dm_host_out_busy - the host is behind on @channel: tell the guest to wait, in the device's own way.
+ * dm_class.host_done is called when it ends. */
+bool dm_host_out_busy(struct dm *dm, unsigned channel);
+
+/** dm_option_str / _u64 / _bool - the value of an option, its default where the config has none.
+ * str: NULL if there is neither; u64: also sizes and durations (ns). */
+const char *dm_option_str(struct dm *dm, const char *name);
+uint64_t dm_option_u64(struct dm *dm, const char *name);
+bool dm_option_bool(struct dm *dm, const char *name);
+
+/** dm_option_time - true and *@ret_ns (since 1970) if a time option names a fixed time; false: "host". */
+bool dm_option_time(struct dm *dm, const char *name, uint64_t *ret_ns);
+
+/** dm_dma_read / _write - copies guest memory. 0, -EACCES: nothing granted there (always so for a
+ * class without .dma). dma_map: a pointer to @len granted bytes that is valid during this call only, or NULL. */
+int dm_dma_read(struct dm *dm, uint64_t gpa, void *buf, size_t len);
+int dm_dma_write(struct dm *dm, uint64_t gpa, const void *buf, size_t len);
+void *dm_dma_map(struct dm *dm, uint64_t gpa, size_t len, bool writable);
+
+/** enum dm_level - as base/log.h's: error, look here, life cycle, debugging. */
+enum dm_level { DM_LOG_ERR = 1, DM_LOG_WARN, DM_LOG_INFO, DM_LOG_DEBUG };
+
+/** dm_log - one line, `key=value` style. Rate-limited: a guest may cause it at will. */
+void dm_log(struct dm *dm, enum dm_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** dm_guest_error - the guest did what the device's manual forbids: counted, and logged at times. */
+void dm_guest_error(struct dm *dm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** dm_text_item - adds "key": "value" to what `outrigger inspect` shows. */
+void dm_text_item(struct dm_text *text, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/wire/wire.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define PATIENCE_MS 5000
+#define LINES 16
+
+static Outrigger__ModelDescription *describe(const char *exe)
+{
+	int p[2];
+	uint8_t buf[65536];
+	CHECK(!pipe2(p, O_CLOEXEC));
+	pid_t pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		dup2(p[1], 1);
+		execl(exe, exe, "--describe=pb", (char *)NULL);
+		_exit(127);
+	}
+	close(p[1]);
+	ssize_t n = fd_read_all(p[0], buf, sizeof(buf));
+	close(p[0]);
+	int status;
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(n > 0 && (size_t)n < sizeof(buf));
+	ProtobufCMessage *m = ctl_unpack(&outrigger__model_description__descriptor, buf, (size_t)n);
+	CHECK(m);
+	return (void *)m;
+}
+
+/* What the launcher computes: pages for every region that has a shadow register. */
+static unsigned shadow_pages(const Outrigger__ModelDescription *d)
+{
+	unsigned pages = 0;
+	for (size_t i = 0; i < d->n_regions; i++) {
+		bool any = false;
+		for (size_t k = 0; k < d->regions[i]->n_regs; k++)
+			any |= !strcmp(d->regions[i]->regs[k]->read_way, "shadow");
+		if (any)
+			pages += (unsigned)((d->regions[i]->size + PORT_PAGE - 1) / PORT_PAGE);
+	}
+	return pages;
+}
+
+static void *map(int fd, size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	return p;
+}
+
+struct wire *wire_create(const char *exe)
+{
+	struct wire *w = calloc(1, sizeof(*w));
+	struct err err;
+	CHECK(w);
+	w->exe = exe;
+	w->conn_fd = w->host_fd = w->dev_fd = -1;
+	w->desc = describe(exe);
+	snprintf(w->dir, sizeof(w->dir), "/tmp/outrigger-wire-XXXXXX");
+	CHECK(mkdtemp(w->dir));
+	snprintf(w->dock_path, sizeof(w->dock_path), "%s/dock", w->dir);
+	snprintf(w->url, sizeof(w->url), "ipc://%s/ctl.dev0", w->dir);
+	dock_token_make(w->token);
+	w->dock_fd = dock_listen(w->dock_path, &err);
+	CHECK(w->dock_fd >= 0);
+	CHECK(!ctl_listen(CTL_PAIR, w->url, &w->ctl, &err));
+	unsigned pages = shadow_pages(w->desc);
+	w->port_fd = memfd_create_sized("port", port_size(pages));
+	w->state_bytes = STATE_COPY_OFFSET +
+			 2 * ((w->desc->state_bytes + 63) / 64 * 64 + sizeof(struct state_reply));
+	w->state_fd = memfd_create_sized("state", w->state_bytes);
+	w->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	CHECK(w->port_fd >= 0 && w->state_fd >= 0 && w->kick_fd >= 0 && w->irq_fd >= 0);
+	port_init(&w->pp, map(w->port_fd, port_size(pages)), 2, LINES, pages, "dev0");
+	w->state = map(w->state_fd, w->state_bytes);
+	for (size_t i = 0; i < w->desc->n_options; i++) {
+		int sv[2];
+		if (strcmp(w->desc->options[i]->type, "chardev") != 0)
+			continue;
+		CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
+		w->host_fd = sv[0];
+		w->dev_fd = sv[1];
+		w->backend_kind = "stream";
+		break;
+	}
+	return w;
+}
+
+void wire_destroy(struct wire *w)
+{
+	if (w->pid)
+		wire_kill(w);
+	ctl_close(w->ctl);
+	if (w->ranges)
+		ctl_free(&w->ranges->base);
+	ctl_free(&w->desc->base);
+	munmap(w->pp.port, w->pp.port->hdr.size);
+	munmap(w->state, w->state_bytes);
+	int *fds[] = {&w->dock_fd, &w->conn_fd, &w->port_fd, &w->state_fd,
+		      &w->kick_fd, &w->irq_fd,	&w->host_fd, &w->dev_fd};
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		fd_close(fds[i]);
+	char path[128];
+	unlink(w->dock_path);
+	snprintf(path, sizeof(path), "%s/ctl.dev0", w->dir);
+	unlink(path);
+	rmdir(w->dir);
+	free(w);
+}
+
+/* ---- coming up -------------------------------------------------------------------------------------------- */
+
+static void answer_at_dock(struct wire *w)
+{
+	struct pollfd p = {.fd = w->dock_fd, .events = POLLIN};
+	struct dock_request req;
+	struct err err;
+	pid_t peer;
+	CHECK(poll(&p, 1, PATIENCE_MS) == 1);
+	w->conn_fd = accept4(w->dock_fd, NULL, NULL, SOCK_CLOEXEC);
+	CHECK(w->conn_fd >= 0);
+	p.fd = w->conn_fd;
+	CHECK(poll(&p, 1, PATIENCE_MS) == 1);
+	CHECK(!dock_recv_request(w->conn_fd, &req, &peer, &err));
+	CHECK(peer == w->pid);
+	struct dock_reply r = {.magic = DOCK_MAGIC, .version = DOCK_VERSION, .device = "dev0"};
+	if (strcmp(req.token, w->token) != 0) {
+		r.status = EACCES;
+		snprintf(r.reason, sizeof(r.reason), "wrong token");
+		CHECK(!dock_send_reply(w->conn_fd, &r, NULL, 0));
+		fd_close(&w->conn_fd);
+		return;
+	}
+	int fds[] = {w->port_fd, w->state_fd, w->kick_fd, w->irq_fd, w->dev_fd};
+	snprintf(r.control_url, sizeof(r.control_url), "%s", w->url);
+	r.epoch = w->epoch = port_epoch_begin(&w->pp);
+	r.nfds = w->dev_fd >= 0 ? 5 : 4;
+	CHECK(!dock_send_reply(w->conn_fd, &r, fds, r.nfds));
+}
+
+void wire_spawn(struct wire *w, const char *token)
+{
+	w->pid = fork();
+	CHECK(w->pid >= 0);
+	if (w->pid == 0) {
+		setenv("OUTRIGGER_TOKEN", token ? token : w->token, 1);
+		execl(w->exe, w->exe, "--dock", w->dock_path, (char *)NULL);
+		_exit(127);
+	}
+	answer_at_dock(w);
+}
+
+Outrigger__FromDaemon *wire_recv(struct wire *w)
+{
+	for (;;) {
+		ProtobufCMessage *m = NULL;
+		if (ctl_recv(w->ctl, &outrigger__from_daemon__descriptor, PATIENCE_MS, &m))
+			return NULL;
+		Outrigger__FromDaemon *f = (void *)m;
+		if (f->kind_case != OUTRIGGER__FROM_DAEMON__KIND_LOG)
+			return f;
+		ctl_free(m);
+	}
+}
+
+void wire_send(struct wire *w, Outrigger__ToDaemon *m)
+{
+	CHECK(!ctl_send(w->ctl, &m->base, PATIENCE_MS));
+}
+
+void wire_send_simple(struct wire *w, Outrigger__ToDaemon__KindCase kind, uint64_t id)
+{
+	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
+	m.id = id;
+	m.kind_case = kind;
+	m.bye = true; /* the bools of the oneof share their place */
+	wire_send(w, &m);
+}
+
+static void configure(struct wire *w)
+{
+	Outrigger__Configure c = OUTRIGGER__CONFIGURE__INIT;
+	Outrigger__BackendFd b = OUTRIGGER__BACKEND_FD__INIT, *bs = &b;
+	Outrigger__OptionValue o = OUTRIGGER__OPTION_VALUE__INIT, *os = &o;
+	char vm[] = "wire";
+	c.vm = vm;
+	for (size_t i = 0; w->dev_fd >= 0 && i < w->desc->n_options; i++) {
+		if (strcmp(w->desc->options[i]->type, "chardev") != 0)
+			continue;
+		b.option = w->desc->options[i]->name;
+		b.kind = (char *)(uintptr_t)w->backend_kind;
+		c.backends = &bs;
+		c.n_backends = 1;
+		break;
+	}
+	if (w->option) {
+		o.name = (char *)(uintptr_t)w->option;
+		o.value = (char *)(uintptr_t)w->value;
+		c.options = &os;
+		c.n_options = 1;
+	}
+	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
+	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_CONFIGURE;
+	m.configure = &c;
+	wire_send(w, &m);
+}
+
+void wire_handshake(struct wire *w)
+{
+	Outrigger__FromDaemon *m = wire_recv(w);
+	CHECK(m && m->kind_case == OUTRIGGER__FROM_DAEMON__KIND_HELLO);
+	CHECK(!strcmp(m->hello->model, w->desc->name) && m->hello->pid == w->pid);
+	CHECK(m->hello->epoch == w->epoch && !strcmp(m->hello->build_id, w->desc->build_id));
+	CHECK(m->hello->state_bytes == w->desc->state_bytes);
+	ctl_free(&m->base);
+	configure(w);
+	m = wire_recv(w);
+	CHECK(m && m->kind_case == OUTRIGGER__FROM_DAEMON__KIND_RANGES);
+	if (w->ranges)
+		ctl_free(&w->ranges->base);
+	w->ranges = m;
+	wire_send_simple(w, OUTRIGGER__TO_DAEMON__KIND_RANGES_OK, 0);
+	m = wire_recv(w);
+	CHECK(m && m->kind_case == OUTRIGGER__FROM_DAEMON__KIND_SERVING);
+	w->resumed = m->serving->resumed;
+	snprintf(w->sandbox, sizeof(w->sandbox), "%s", m->serving->sandbox);
+	ctl_free(&m->base);
+}
+
+void wire_start(struct wire *w)
+{
+	wire_spawn(w, NULL);
+	wire_handshake(w);
+}
+
+/* ---- accesses ------------------------------------------------------------------------------------------------ */
+
+uint64_t wire_push(struct wire *w, const struct port_entry *e)
+{
+	uint64_t seq, deadline = clock_now_ns() + PATIENCE_MS * 1000000ull;
+	int rc;
+	while ((rc = port_push(&w->pp, e, &seq)) == -EAGAIN)
+		CHECK(!port_wait_room(&w->pp, deadline, NULL));
+	CHECK(!rc);
+	if (port_needs_wake(&w->pp, NULL)) {
+		uint64_t one = 1;
+		CHECK(write(w->kick_fd, &one, 8) == 8);
+	}
+	return seq;
+}
+
+uint64_t wire_wait(struct wire *w, uint64_t seq, uint32_t *ret_status)
+{
+	struct port_result r = {0, 0};
+	CHECK(!port_wait_done(&w->pp, 0, seq, 0, clock_now_ns() + PATIENCE_MS * 1000000ull, NULL, &r));
+	if (ret_status)
+		*ret_status = r.status;
+	return r.data;
+}
+
+uint64_t wire_read(struct wire *w, unsigned range, uint32_t offset, unsigned width)
+{
+	struct port_entry e = {.op = PORT_OP_READ, .width = (uint8_t)width,
+			       .range = (uint8_t)range, .offset = offset};
+	return wire_wait(w, wire_push(w, &e), NULL);
+}
+
+void wire_write(struct wire *w, unsigned range, uint32_t offset, unsigned width, uint64_t v)
+{
+	struct port_entry e = {.op = PORT_OP_WRITE, .width = (uint8_t)width,
+			       .range = (uint8_t)range, .offset = offset, .value = v};
+	wire_wait(w, wire_push(w, &e), NULL);
+}
+
+void wire_post(struct wire *w, unsigned range, uint32_t offset, unsigned width, uint64_t v)
+{
+	struct port_entry e = {.op = PORT_OP_WRITE, .width = (uint8_t)width, .flags = PORT_F_POSTED,
+			       .range = (uint8_t)range, .offset = offset, .value = v};
+	wire_push(w, &e);
+}
+
+void wire_sync(struct wire *w)
+{
+	struct port_entry e = {.op = PORT_OP_SYNC};
+	wire_wait(w, wire_push(w, &e), NULL);
+}
+
+/* ---- processes ----------------------------------------------------------------------------------------------- */
+
+int wire_wait_exit(struct wire *w)
+{
+	int status = -1;
+	uint64_t end = clock_now_ns() + PATIENCE_MS * 1000000ull;
+	while (waitpid(w->pid, &status, WNOHANG) == 0) {
+		CHECK(clock_now_ns() < end);
+		poll(NULL, 0, 1);
+	}
+	w->pid = 0;
+	fd_close(&w->conn_fd);
+	return status;
+}
+
+void wire_kill(struct wire *w)
+{
+	kill(w->pid, SIGKILL);
+	wire_wait_exit(w);
+}
+
+unsigned long long wire_status(struct wire *w, const char *key)
+{
+	char path[64], line[256];
+	unsigned long long v = ~0ull;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)w->pid);
+	FILE *f = fopen(path, "re");
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
+			v = strtoull(line + strlen(key) + 1, NULL, 16);
+	fclose(f);
+	return v;
+}
+
+size_t wire_output(struct wire *w, char *buf, size_t want)
+{
+	size_t at = 0;
+	struct pollfd p = {.fd = w->host_fd, .events = POLLIN};
+	while (at < want && poll(&p, 1, PATIENCE_MS) == 1) {
+		ssize_t n = read(w->host_fd, buf + at, want - at);
+		if (n <= 0)
+			break;
+		at += (size_t)n;
+	}
+	return at;
+}
