@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/dock.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include <errno.h>
 #include <poll.h>
@@ -189,9 +190,14 @@ int dock_connect(const char *path, const char *token, int timeout_ms, struct doc
 	AUTO_FD fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_set(err, errno, "cannot make a Unix socket: %s", strerror(errno));
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return err_set(err, errno, "cannot reach the dock at %s: %s (is the VM running?)", path,
-			       strerror(errno));
+	/* hv and its daemons are started side by side: the dock may be a moment away. */
+	uint64_t end = clock_now_ns() + (uint64_t)timeout_ms * 1000000u;
+	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		if ((errno != ENOENT && errno != ECONNREFUSED) || clock_now_ns() >= end)
+			return err_set(err, errno, "cannot reach the dock at %s: %s (is the VM running?)",
+				       path, strerror(errno));
+		nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+	}
 	if (send(fd, &req, sizeof(req), MSG_NOSIGNAL) != (ssize_t)sizeof(req))
 		return err_set(err, errno, "cannot write to the dock at %s: %s", path, strerror(errno));
 	r = dock_wait_reply(fd, timeout_ms, path, err);
