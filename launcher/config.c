@@ -9,6 +9,7 @@
 #include "base/fd.h"
 
 enum { CONFIG_FILE_MAX = 1024 * 1024 };
+#define MEMORY_MIN (2ull << 20)
 #define MEMORY_DEFAULT (256ull << 20)
 #define KERNEL_OFFSET 0x80000ull /* where an image without a known header goes (as on QEMU's virt) */
 
@@ -137,14 +138,18 @@ static void check_model_names(const struct ynode *root, const struct models *mod
 
 /* ---- the VM's own keys --------------------------------------------------------------------------------- */
 
-/* The bytes an arm64 Image takes in memory by its header (Linux, Documentation/arch/arm64/booting.rst:
- * image_size at 16, magic at 56), or the file's size. */
+/* The bytes an image takes in memory at least: of an arm64 Image by its header (Linux,
+ * Documentation/arch/arm64/booting.rst: image_size at 16, magic at 56), of a gzip file by its trailer (RFC 1952,
+ * 2.3.1: ISIZE, the size modulo 2^32), else the file's size. */
 static uint64_t image_bytes(int fd, uint64_t file_size)
 {
-	uint8_t h[64];
-	if (pread(fd, h, sizeof(h), 0) == (ssize_t)sizeof(h) && memcmp(h + 56, "ARM\x64", 4) == 0 &&
-	    load_le(h + 16, 8) > file_size)
+	uint8_t h[64] = {0}, isize[4];
+	ssize_t n = pread(fd, h, sizeof(h), 0);
+	if (n == (ssize_t)sizeof(h) && memcmp(h + 56, "ARM\x64", 4) == 0 && load_le(h + 16, 8) > file_size)
 		return load_le(h + 16, 8);
+	if (n > 18 && h[0] == 0x1f && h[1] == 0x8b && pread(fd, isize, 4, (off_t)file_size - 4) == 4 &&
+	    load_le(isize, 4) > file_size)
+		return load_le(isize, 4);
 	return file_size;
 }
 
@@ -167,7 +172,7 @@ static void check_file(const struct config *c, const char *key, const char *path
 	}
 	if (st.st_size == 0)
 		diag_add(d, n, "%s %s is empty", key, path);
-	*ret_size = image_bytes(fd, (uint64_t)st.st_size);
+	*ret_size = strcmp(key, "kernel") == 0 ? image_bytes(fd, (uint64_t)st.st_size) : (uint64_t)st.st_size;
 }
 
 static void check_images(const struct config *c, struct diag *d)
@@ -204,9 +209,9 @@ static void resolve_memory(struct config *c, struct diag *d)
 	else if (r == -ERANGE || c->memory_bytes > c->machine->ram_max)
 		diag_add(d, n, "memory %s is too large; %s has at most %s", c->raw->memory, c->machine->name,
 			 text_size_format(max, c->machine->ram_max));
-	else if (c->memory_bytes < 1 << 20 || c->memory_bytes % 4096)
-		diag_add(d, n, "memory %s is %s; use a multiple of 4K, at least 1M", c->raw->memory,
-			 c->memory_bytes < 1 << 20 ? "too small" : "no multiple of 4K");
+	else if (c->memory_bytes < MEMORY_MIN || c->memory_bytes % 4096)
+		diag_add(d, n, "memory %s is %s; use a multiple of 4K, at least 2M", c->raw->memory,
+			 c->memory_bytes < MEMORY_MIN ? "too small" : "no multiple of 4K");
 	else
 		return;
 	c->memory_bytes = MEMORY_DEFAULT;

@@ -14,7 +14,7 @@
 
 static const cyaml_strval_t machines[] = {{"aarch64-virt", 0}};
 static const cyaml_strval_t engines[] = {{"auto", 0}, {"soft", 1}, {"kvm", 2}, {"fake", 3}};
-static const cyaml_strval_t unclaimed[] = {{"ones", 0}, {"abort", 1}, {"stop", 2}};
+static const cyaml_strval_t unclaimed[] = {{"abort", 0}, {"ones", 1}, {"stop", 2}};
 static const cyaml_strval_t failures[] = {{"ones", 0}, {"stop", 1}};
 
 struct config_schema {

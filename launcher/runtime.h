@@ -15,8 +15,8 @@ struct runtime {
  * /tmp/outrigger-<uid>. Mode 0700, ours. 0 and a heap string, or -Exxx. */
 int runtime_base(char **ret, struct err *err);
 
-/** runtime_create - makes the folder of VM @name and takes its lock; what a dead VM left is removed. @longest: length
- * of the longest file name that will hold a socket. -EBUSY: that VM runs; -ENAMETOOLONG: a socket's
+/** runtime_create - makes the folder of VM @name and takes its lock; what a dead VM left is removed. @longest: bytes
+ * that the longest socket address adds to the folder's path. -EBUSY: that VM runs; -ENAMETOOLONG: a socket's
  * path would not fit 107 bytes; else -Exxx. */
 int runtime_create(struct runtime *rt, const char *name, size_t longest, struct err *err);
 

@@ -45,9 +45,8 @@ void sup_end(struct sup *s, int exit_code, const char *fmt, ...)
 	va_end(ap);
 	uv_timer_stop(&s->start_timer);
 	uv_timer_stop(&s->timeout_timer);
-	if (!s->hv_said_end)
-		sup_hv_request(s, OUTRIGGER__HV_REQUEST__KIND_STOP);
-	fd_close(&s->launch_fd);
+	/* To an hv that said the end itself, this is the word that we have heard it. */
+	sup_hv_request(s, OUTRIGGER__HV_REQUEST__KIND_STOP);
 	uv_timer_start(&s->grace_timer, grace_over, SUP_GRACE_MS, 500);
 	sup_check_done(s);
 }

@@ -108,13 +108,13 @@ void sup_front_start(struct sup *s)
 	}
 }
 
-/* Longest socket name in the runtime folder. */
+/* Bytes that the longest socket address adds to the runtime folder's path. */
 static size_t longest_name(const struct config *c)
 {
-	size_t n = strlen("supervisor");
+	size_t n = strlen("ipc://supervisor");
 	for (size_t i = 0; i < c->ndevices; i++)
-		if (strlen("console.") + strlen(c->devices[i].name) > n)
-			n = strlen("console.") + strlen(c->devices[i].name);
+		if (strlen("ipc://ctl.") + strlen(c->devices[i].name) > n)
+			n = strlen("ipc://ctl.") + strlen(c->devices[i].name);
 	return n;
 }
 

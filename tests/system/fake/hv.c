@@ -76,10 +76,8 @@ static void end(const char *how, int code)
 	d.why = (char *)(uintptr_t) "scripted";
 	d.exit_code = code;
 	send_event(&e);
-	/* The launcher closes the launch socket when it has heard us. */
-	struct pollfd p = {.fd = hv.launch_fd, .events = POLLIN};
-	poll(&p, 1, 2000);
-	exit(0);
+	ProtobufCMessage *m; /* the launcher's next request says that it has heard us */
+	exit(ctl_recv(hv.ctl, &outrigger__hv_request__descriptor, 2000, &m) != 0);
 }
 
 static void send_status(uint64_t id)
