@@ -200,6 +200,9 @@ static void sys_instructions_are_gated(void **state)
 		c->sctlr |= t[i].sctlr;
 		assert_int_equal(sysreg_sys_gate(c, t[i].key), SYSREG_OK);
 	}
+	assert_int_equal(rd(c, K(3, 3, 0, 0, 7)), 0x04); /* DCZID.DZP shows DZE */
+	c->sctlr &= ~(1ull << 14);
+	assert_int_equal(rd(c, K(3, 3, 0, 0, 7)), 0x14);
 	assert_false(sysreg_wfx_trapped(c, false));
 	c->sctlr &= ~(1ull << 16);
 	assert_true(sysreg_wfx_trapped(c, false));

@@ -64,9 +64,11 @@ static OP(op_ret)
 	const struct ras_entry *e = &c->ras[c->ras_top & (RAS_SIZE - 1)];
 	c->icount += o->pc + 1u;
 	if (likely(e->va == to) && likely(!cpu_attention(c))) {
+		/* The page of the call: behind a call in a page's last word the predicted operation is op_page_end. */
+		uint64_t call = to - 4;
 		c->ras_top--;
-		c->page_va = to & ~0xfffull;
-		c->icount -= (to >> 2) & 1023;
+		c->page_va = call & ~0xfffull;
+		c->icount -= ((call >> 2) & 1023) + 1;
 		OP_GO(e->op);
 	}
 	OP_JUMP(to);

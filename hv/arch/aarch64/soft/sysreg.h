@@ -29,7 +29,7 @@ static inline bool sysreg_wfx_trapped(const struct cpu *c, bool wfe)
 {
 	return c->el == 0 && !(c->sctlr >> (wfe ? 18 : 16) & 1);
 }
-/** sysreg_dczid / sysreg_ctr - the constants, for decoded operations; CTR_EL0 at EL0 needs SCTLR_EL1.UCT. */
+/* Values at EL1, for decoded operations. At EL0 CTR_EL0 needs SCTLR_EL1.UCT, and DCZID_EL0 shows DZE. */
 #define SYSREG_DCZID_EL0 0x4ull
 #define SYSREG_CTR_EL0 0x9444c004ull
 

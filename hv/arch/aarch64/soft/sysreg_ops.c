@@ -5,11 +5,20 @@
 #include "hv/arch/aarch64/soft/tlb.h"
 
 #define SCTLR_M 0x1ull
+#define SCTLR_DZE 0x4000ull
 #define SCTLR_WXN 0x80000ull
 #define SCTLR_BIG_ENDIAN 0x03000000ull /* EE, E0E: ID_AA64MMFR0_EL1.BigEnd = 0 */
 #define CPACR_FPEN 0x300000ull
 #define FPCR_MASK 0x07c00000u /* AHP, DN, FZ, RMode */
 #define FPSR_MASK 0xf800009fu /* QC and the cumulative flags; NZCV has storage, as in QEMU */
+
+uint64_t sysreg_dczid_read(struct cpu *c, uint32_t key)
+{
+	(void)key;
+	/* DZP tells whether DC ZVA traps here. */
+	bool prohibited = c->el == 0 && !(c->sctlr & SCTLR_DZE);
+	return SYSREG_DCZID_EL0 | (prohibited ? 0x10 : 0);
+}
 
 uint64_t sysreg_mpidr_read(struct cpu *c, uint32_t key)
 {

@@ -85,7 +85,7 @@ static const struct sysreg_desc table[] = {
 
 	/* op1 = 3: EL0's */
 	{K(3,3, 0,0,1), SR_R1 | SR_R0, SR_GATE_UCT, .value = SYSREG_CTR_EL0},
-	{K(3,3, 0,0,7), SR_R1 | SR_R0, .value = SYSREG_DCZID_EL0},
+	{K(3,3, 0,0,7), SR_R1 | SR_R0, .read = sysreg_dczid_read},
 	{K(3,3, 4,2,0), RW, .read = sysreg_nzcv_read, .write = sysreg_nzcv_write},
 	{K(3,3, 4,2,1), RW, SR_GATE_UMA, .read = sysreg_daif_read, .write = sysreg_daif_write},
 	{K(3,3, 4,4,0), RW, SR_GATE_FP, .read = sysreg_fpcr_read, .write = sysreg_fpcr_write},

@@ -41,6 +41,7 @@ const struct sysreg_desc *sysreg_find(uint32_t key);
 const struct sysreg_desc *sysreg_table(unsigned *ret_count);
 
 /* The handlers that need more than storage: sysreg_ops.c. */
+uint64_t sysreg_dczid_read(struct cpu *c, uint32_t key);
 uint64_t sysreg_mpidr_read(struct cpu *c, uint32_t key);
 uint64_t sysreg_currentel_read(struct cpu *c, uint32_t key);
 uint64_t sysreg_spsel_read(struct cpu *c, uint32_t key);
