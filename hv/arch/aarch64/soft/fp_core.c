@@ -74,7 +74,7 @@ INLINE uint64_t overflow(struct cpu *c, enum fp_fmt f, unsigned sign, enum fp_rm
 		return fp_zero(f, sign) | 0x7fff;
 	}
 	c->fpsr |= FPSR_OFC | FPSR_IXC;
-	bool to_inf = mode == FP_RN || mode == FP_RA || (mode == FP_RP && !sign) || (mode == FP_RM && sign);
+	bool to_inf = mode == FP_RN || (mode == FP_RP && !sign) || (mode == FP_RM && sign);
 	return to_inf ? fp_inf(f, sign) : fp_max_normal(f, sign);
 }
 
@@ -113,9 +113,7 @@ INLINE uint64_t round_pack(struct cpu *c, enum fp_fmt f, unsigned sign, int32_t 
 			up = sign;
 			break;
 		case FP_RZ:
-			break;
-		case FP_RA:
-			up = low >= half;
+		case FP_RA: /* rounds to integers only */
 			break;
 		case FP_ODD:
 			mant |= 1;
@@ -262,8 +260,6 @@ static uint64_t isqrt128(fp_u128 n)
 	}
 	fp_u128 num = (fp_u128)r0 << 32 | (uint32_t)(n >> 32);
 	fp_u128 s = ((fp_u128)s0 << 32) + num / (s0 << 1);
-	if (s > UINT64_MAX)
-		s = UINT64_MAX;
 	while (s * s > n)
 		s--;
 	return (uint64_t)s;
