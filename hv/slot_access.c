@@ -53,8 +53,7 @@ static void kick(struct slot *s)
 static void nonsense(struct slot *s, const char *what)
 {
 	count(&s->pp.port->counters.bad_answers);
-	if (slot_fail(s, SLOT_QUARANTINED, "%s wrote nonsense into its port: %s", s->cfg.name, what))
-		log_warn("device=%s quarantined: wrote nonsense into its port: %s", s->cfg.name, what);
+	slot_fail(s, SLOT_QUARANTINED, "%s wrote nonsense into its port: %s", s->cfg.name, what);
 }
 
 static void silent_begin(struct slot *s, uint64_t seq)
