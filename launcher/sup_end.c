@@ -80,7 +80,7 @@ static void hv_died(struct sup *s)
 	if (s->hv_ctl && s->phase != SUP_ENDING)
 		s->hv_poll.poll_cb(&s->hv_poll, 0, UV_READABLE);
 	if (s->phase != SUP_ENDING) {
-		bool ran = s->phase == SUP_RUNNING;
+		bool ran = s->start_sent; /* "running" may have been lost with hv */
 		report_death(s, &s->hv, NULL);
 		sup_end(s, ran ? EXIT_LOST : EXIT_FAILED, ran ? "guest was lost: hv (pid %d) ended with %s" : "the VM could not start: hv (pid %d) ended with %s",
 			s->hv.pid, how);
