@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Compares cases with the results of fp_judge.
- * usage: fp_diff SEED FIRST COUNT MIX [RECORD MAX] < results
- * With RECORD, appends at most MAX results of the judge to the golden table of that name. Defined words only.
+ * usage: fp_diff SEED FIRST COUNT MIX [RECORD EACH] < results
+ * With RECORD, appends results of the judge to the golden table of that name: EACH cases of every handler.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,8 +49,8 @@ int main(int argc, char **argv)
 	uint64_t count = strtoull(argv[3], NULL, 0);
 	enum fp_mix mix = (enum fp_mix)atoi(argv[4]);
 	struct fp_golden_part part = {.seed = seed, .mix = mix};
-	uint32_t max = argc > 6 ? (uint32_t)atoi(argv[6]) : 0;
-	if (max && !(g = calloc(max, sizeof(*g))))
+	uint32_t each = argc > 6 ? (uint32_t)atoi(argv[6]) : 0, taken[FP_HANDLERS] = {0};
+	if (each && !(g = calloc((size_t)each * FP_HANDLERS, sizeof(*g))))
 		return 2;
 	for (n = first; n < first + count; n++) {
 		struct fp_result want, got;
@@ -72,13 +72,13 @@ int main(int argc, char **argv)
 			fp_case_state(seed, n, mix, (n - first) % FP_SLOTS, &s);
 			complain(n, &s, &want, &got);
 		}
-		if (part.count < max && !want.undef && !fp_case_is_crypto(want.word))
+		if (each && !want.undef && !fp_case_is_crypto(want.word) && taken[fp_host_handler(want.word)]++ < each)
 			g[part.count++] = (struct fp_golden){want.hash, {want.v[0], want.v[1]}, want.x, (uint32_t)(n - first),
 							    want.word, want.fpsr, want.nzcv};
 	}
 	printf("cases=%" PRIu64 " undefined=%" PRIu64 " crypto=%" PRIu64 " mismatches=%" PRIu64 " seed=%#" PRIx64 "\n",
 	       count, undef, crypto, bad, seed);
-	if (max && !append(argv[5], &part, g))
+	if (each && !append(argv[5], &part, g))
 		return 2;
 	free(g);
 	return bad != 0;

@@ -35,6 +35,20 @@ static __attribute__((noinline)) uintptr_t stack_of_chain(const struct op *o)
 	return stack_at_stop;
 }
 
+unsigned fp_host_handler(uint32_t word)
+{
+	static op_fn *seen[FP_HANDLERS];
+	struct op o = {.fn = NULL};
+	unsigned i = 0;
+
+	if (!decode_fp(word, &o))
+		return FP_HANDLERS - 1;
+	while (i < FP_HANDLERS - 1 && seen[i] && seen[i] != o.fn)
+		i++;
+	seen[i] = o.fn;
+	return i;
+}
+
 unsigned fp_host_stack_growth(uint32_t word)
 {
 	struct op ops[CHAIN + 1] = {{.fn = NULL}};

@@ -22,6 +22,9 @@ struct fp_golden_part {
 	uint32_t mix, count;
 };
 
+/** fp_host_handler - number of the handler that executes @word, in order of appearance: below FP_HANDLERS. */
+unsigned fp_host_handler(uint32_t word);
+#define FP_HANDLERS 2048u
 /** fp_host_stack_growth - bytes of stack that a chain of operations @word takes more than one of them. */
 unsigned fp_host_stack_growth(uint32_t word);
 /** fp_host_traps - how often an operation took the FP access trap; @enabled sets cpu.fp_ok of the next ones. */
