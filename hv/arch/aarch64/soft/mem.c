@@ -148,14 +148,14 @@ static void copy_elems(uint8_t *to, const uint8_t *from, const uint8_t *mem, uns
 		copy_one(to + i, from + i, esize);
 }
 
-void mem_read(const struct mem_span *s, uint8_t *to, unsigned esize)
+void span_read(const struct mem_span *s, uint8_t *to, unsigned esize)
 {
 	copy_elems(to, s->p[0], s->p[0], s->n0, esize);
 	if (s->p[1])
 		memcpy(to + s->n0, s->p[1], s->len - s->n0);
 }
 
-void mem_write(const struct mem_span *s, const uint8_t *from, unsigned esize)
+void span_write(const struct mem_span *s, const uint8_t *from, unsigned esize)
 {
 	copy_elems(s->p[0], from, s->p[0], s->n0, esize);
 	if (s->p[1])

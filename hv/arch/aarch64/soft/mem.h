@@ -50,10 +50,10 @@ bool mem_translate(struct cpu *c, const struct mem_req *r, struct mem_span *s, u
 /** mem_pa - physical address of @va for cache maintenance; false: *@ret_fault. */
 bool mem_pa(struct cpu *c, uint64_t va, uint64_t *ret_pa, struct mmu_fault *ret_fault);
 
-/** mem_read / mem_write - the bytes of a span that is RAM, element by element of @esize bytes, each single-copy
+/** span_read / span_write - the bytes of a span that is RAM, element by element of @esize bytes, each single-copy
  * atomic where it is aligned. */
-void mem_read(const struct mem_span *s, uint8_t *to, unsigned esize);
-void mem_write(const struct mem_span *s, const uint8_t *from, unsigned esize);
+void span_read(const struct mem_span *s, uint8_t *to, unsigned esize);
+void span_write(const struct mem_span *s, const uint8_t *from, unsigned esize);
 
 /** mem_abort - takes a data abort at cpu.pc. */
 void mem_abort(struct cpu *c, uint32_t iss, uint64_t far);

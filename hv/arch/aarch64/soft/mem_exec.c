@@ -224,7 +224,7 @@ static bool access_run(struct cpu *c, const struct access *a)
 	if (s.device)
 		return device_access(c, a, s.pa);
 	if (a->load) {
-		mem_read(&s, data, a->esize);
+		span_read(&s, data, a->esize);
 		set_reg(c, a, a->rt, data);
 		if (a->count == 2)
 			set_reg(c, a, a->rt2, data + a->esize);
@@ -232,7 +232,7 @@ static bool access_run(struct cpu *c, const struct access *a)
 		get_reg(c, a, a->rt, data);
 		if (a->count == 2)
 			get_reg(c, a, a->rt2, data + a->esize);
-		mem_write(&s, data, a->esize);
+		span_write(&s, data, a->esize);
 	}
 	if (a->ordered)
 		atomic_thread_fence(memory_order_seq_cst);

@@ -140,11 +140,11 @@ bool mem_struct(struct cpu *c, uint32_t w)
 		return false;
 	}
 	if (f.load) {
-		mem_read(&s, data, f.esize);
+		span_read(&s, data, f.esize);
 		lanes_set(c, &f, data);
 	} else {
 		lanes_get(c, &f, data);
-		mem_write(&s, data, f.esize);
+		span_write(&s, data, f.esize);
 	}
 	if (f.post)
 		c->x[f.rn] += f.rm == 31 ? f.bytes : c->x[f.rm];
