@@ -60,16 +60,24 @@ int chardev_open(struct chardev *c, enum chardev_kind kind, unsigned channel, in
 	return watch_peer(c, tag);
 }
 
+/* Others may hold the same open file, so closing alone would leave it watched for ever. */
+static void unwatch(struct chardev *c, int *fd)
+{
+	if (*fd >= 0)
+		epoll_ctl(c->epfd, EPOLL_CTL_DEL, *fd, NULL);
+	fd_close(fd);
+}
+
 void chardev_close(struct chardev *c)
 {
-	fd_close(&c->fd);
-	fd_close(&c->listen_fd);
+	unwatch(c, &c->fd);
+	unwatch(c, &c->listen_fd);
 }
 
 /* The client of a listener left: the next one may come. */
 static void peer_gone(struct chardev *c, uint64_t tag)
 {
-	fd_close(&c->fd);
+	unwatch(c, &c->fd);
 	c->readable = c->writable = false;
 	if (c->kind == CHARDEV_LISTEN)
 		watch_listener(c, tag);
