@@ -65,7 +65,7 @@ struct sup {
 	uv_poll_t hv_poll;
 	uint64_t request_id;
 	uint64_t running_ns; /* 0: not yet */
-	bool start_sent, hv_said_end;
+	bool start_sent;
 
 	struct ctl *cli;
 	uv_poll_t cli_poll;

@@ -93,7 +93,10 @@ static void event_running(struct sup *s, const char *what)
 
 static void event_ended(struct sup *s, const Outrigger__VmEnded *e)
 {
-	s->hv_said_end = true;
+	if (s->phase == SUP_ENDING) { /* asked for: hv waits for the word that we have heard it */
+		sup_hv_request(s, OUTRIGGER__HV_REQUEST__KIND_STOP);
+		return;
+	}
 	double secs = s->running_ns ? (double)(clock_now_ns() - s->running_ns) / 1e9 : 0;
 	static const struct {
 		const char *how, *text;

@@ -231,10 +231,10 @@ static void receive_config(int fd)
 static void dock_all(void)
 {
 	while (hv.npeers < (int)hv.cfg->n_devices) {
-		struct pollfd p[2] = {{.fd = hv.dock_fd, .events = POLLIN}, {.fd = hv.launch_fd, .events = POLLIN}};
-		poll(p, 2, -1);
+		struct pollfd p[2] = {{.fd = hv.dock_fd, .events = POLLIN}, {.fd = ctl_fd(hv.ctl), .events = POLLIN}};
+		poll(p, 2, 5000);
 		if (p[1].revents)
-			exit(0);
+			turn(0);
 		if (p[0].revents)
 			hv.peers[hv.npeers++] = accept4(hv.dock_fd, NULL, NULL, SOCK_CLOEXEC);
 	}
@@ -265,6 +265,11 @@ int main(int argc, char **argv)
 		return 4;
 	if (strncmp(hv.cfg->cmdline, "error:", 6) == 0)
 		send_text(OUTRIGGER__HV_EVENT__KIND_ERROR, hv.cfg->cmdline + 6);
+	if (strncmp(hv.cfg->cmdline, "error:", 6) == 0) {
+		ProtobufCMessage *m;
+		ctl_recv(hv.ctl, &outrigger__hv_request__descriptor, 2000, &m);
+		return 2;
+	}
 	if (strncmp(hv.cfg->cmdline, "early:", 6) == 0) {
 		fprintf(stderr, "hv ends early\n");
 		return atoi(hv.cfg->cmdline + 6);
