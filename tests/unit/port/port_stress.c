@@ -37,7 +37,7 @@ static void meet(_Atomic uint64_t *mine, _Atomic uint64_t *theirs, uint64_t roun
 {
 	atomic_store(mine, round);
 	for (uint64_t spins = 0; atomic_load(theirs) < round; spins++)
-		if (spins > 100000) /* a host with one free core */
+		if (spins > 3000) /* a host with one free core */
 			sched_yield();
 		else
 			cpu_relax();
