@@ -255,8 +255,10 @@ void fp_case_state(uint64_t seed, uint64_t n, enum fp_mix mix, uint64_t slot, st
 			}
 			st->v[i][k] = v;
 		}
-	for (unsigned i = 0; i < 31; i++)
-		st->x[i] = any_lanes(&s) >> (i & 1 ? next(&s) & 63 : 0);
+	for (unsigned i = 0; i < 31; i++) {
+		uint64_t x = any_lanes(&s);
+		st->x[i] = i & 1 ? x >> (next(&s) & 63) : x;
+	}
 	st->x[30] = FP_X30_BASE + slot * 8;
 	uint64_t r = next(&s);
 	st->nzcv = r & 0xf0000000u;
