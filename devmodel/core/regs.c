@@ -54,7 +54,7 @@ unsigned dm_reg_write_way(const struct dm_reg *reg)
 
 static unsigned field_elem(const struct dm_reg *reg)
 {
-	return reg->field_size / dm_reg_count(reg);
+	return reg->count > 1 ? reg->field_size / reg->count : reg->field_size;
 }
 
 uint64_t dm_reg_get(const struct dm *dm, const void *state, const struct dm_reg *reg, unsigned index)
