@@ -58,7 +58,16 @@ void front_put(struct front *f, const char *p, size_t n)
 	if (f->gone)
 		return;
 	queue_put(&f->out, p, n);
+	if (n)
+		f->last = p[n - 1];
 	write_next(f);
+}
+
+const char *front_line_begin(const struct front *f)
+{
+	if (!f->tty || !f->last)
+		return "";
+	return f->last == '\n' ? "\r" : "\r\n";
 }
 
 bool front_idle(const struct front *f)

@@ -27,6 +27,7 @@ struct front {
 	uv_fs_t write;
 	char *chunk;
 	bool writing, gone;
+	char last; /* byte that was put out last */
 	int epoll_fd;
 	uv_poll_t in_poll;
 	bool in_open, in_polled, in_polling, tty;
@@ -52,6 +53,10 @@ void front_update(struct front *f);
 
 /** front_idle - true if all output was written. */
 bool front_idle(const struct front *f);
+
+/** front_line_begin - what brings the terminal to the start of a line before a message of ours: "", "\r" or
+ * "\r\n". */
+const char *front_line_begin(const struct front *f);
 
 /** front_stop - restores the terminal; what is still unwritten is dropped. A zeroed one is allowed. */
 void front_stop(struct front *f);

@@ -18,7 +18,8 @@
 static void line(struct sup *s, bool time, const char *fmt, va_list ap)
 {
 	AUTO_SB b = {0};
-	sb_addf(&b, "outrigger: ");
+	sb_addf(&b, "%soutrigger: ", s->front_on ? front_line_begin(&s->front) : "");
+	s->front.last = '\n';
 	if (time)
 		sb_addf(&b, "%6.1f ms  ", (double)(clock_now_ns() - s->opt.start_ns) / 1e6);
 	sb_addv(&b, fmt, ap);
