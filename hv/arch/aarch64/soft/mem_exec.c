@@ -267,26 +267,35 @@ SLOW OP(slow_mem)
 	OP_NEXT();
 }
 
-SLOW OP(slow_dc_zva)
+/** zva_exec - DC ZVA but for its gate; false: it took an exception. Apart from the handler, which must not have locals
+ * whose address is taken: it would not chain by a jump. */
+static __attribute__((noinline)) bool zva_exec(struct cpu *c, const struct op *o)
 {
 	struct mem_req r = {.va = XR(rm) & ~63ull, .len = 64, .align = 1, .write = true, .el = c->el};
 	struct mem_span s;
 	uint32_t iss;
 	uint64_t far;
 
-	if (!c->trap && sysreg_sys_gate(c, o->aux) != SYSREG_OK) {
-		chain_leave(c, o);
-		cpu_exception(c, EC_SYSREG, sysreg_iss(o->aux, o->ra, false), c->pc);
-		return NULL;
-	}
 	if (mem_translate(c, &r, &s, &iss, &far)) {
 		if (!s.device) {
 			memset(s.p[0], 0, 64);
-			OP_NEXT();
+			return true;
 		}
 		iss = FSC_ALIGNMENT | ISS_WNR;
 	}
 	chain_leave(c, o);
 	mem_abort(c, iss, XR(rm)); /* FAR is the address as given */
-	return NULL;
+	return false;
+}
+
+SLOW OP(slow_dc_zva)
+{
+	if (!c->trap && sysreg_sys_gate(c, o->aux) != SYSREG_OK) {
+		chain_leave(c, o);
+		cpu_exception(c, EC_SYSREG, sysreg_iss(o->aux, o->ra, false), c->pc);
+		return NULL;
+	}
+	if (!zva_exec(c, o))
+		return NULL;
+	OP_NEXT();
 }

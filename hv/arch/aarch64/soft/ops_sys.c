@@ -213,13 +213,21 @@ static const struct op *reg_failed(struct cpu *c, const struct op *o, enum sysre
 	}
 }
 
-static SLOW OP(slow_mrs)
+/** mrs_exec - a function of its own, because a handler whose local has its address taken does not chain by a jump. */
+static __attribute__((noinline)) enum sysreg_result mrs_exec(struct cpu *c, const struct op *o)
 {
 	uint64_t v = 0;
 	enum sysreg_result r = sysreg_read(c, o->aux, &v);
+	if (r == SYSREG_OK)
+		XR(rd) = v;
+	return r;
+}
+
+static SLOW OP(slow_mrs)
+{
+	enum sysreg_result r = mrs_exec(c, o);
 	if (r != SYSREG_OK)
 		return reg_failed(c, o, r, true);
-	XR(rd) = v;
 	OP_NEXT();
 }
 
@@ -323,8 +331,10 @@ static OP(op_daif_clr)
 
 /* ---- SYS: IC, DC, AT, TLBI ---- */
 
-/** sys_ic_ivau - the line of @va changed. */
-static const struct op *sys_ic_ivau(struct cpu *c, const struct op *o, uint64_t va)
+enum ivau_result { IVAU_ABORTED, IVAU_KILLED, IVAU_NO_CODE };
+
+/** ic_ivau_exec - the line of @va changed. A function of its own for the same reason as mrs_exec. */
+static __attribute__((noinline)) enum ivau_result ic_ivau_exec(struct cpu *c, const struct op *o, uint64_t va)
 {
 	uint64_t pa;
 	struct mmu_fault f;
@@ -332,12 +342,29 @@ static const struct op *sys_ic_ivau(struct cpu *c, const struct op *o, uint64_t 
 	if (!mem_pa(c, va, &pa, &f)) {
 		chain_leave(c, o);
 		cpu_abort(c, false, f.fsc | ISS_WNR | ISS_CM, va, c->pc);
-		return NULL;
+		return IVAU_ABORTED;
 	}
 	soft_broadcast(c, &(struct inbox_msg){.kind = INBOX_CODE_LINE, .addr = pa & ~63ull});
-	if (code_kill_line(c, pa))
+	return code_kill_line(c, pa) ? IVAU_KILLED : IVAU_NO_CODE;
+}
+
+static const struct op *sys_ic_ivau(struct cpu *c, const struct op *o, uint64_t va)
+{
+	switch (ic_ivau_exec(c, o, va)) {
+	case IVAU_ABORTED:
+		return NULL;
+	case IVAU_KILLED:
 		return chain_leave_after(c, o);
-	OP_NEXT();
+	default:
+		OP_NEXT();
+	}
+}
+
+/** ic_all_shared - IC IALLUIS. A function of its own for the same reason as mrs_exec. */
+static __attribute__((noinline)) void ic_all_shared(struct cpu *c)
+{
+	soft_broadcast(c, &(struct inbox_msg){.kind = INBOX_CODE_ALL});
+	code_drop_all(c);
 }
 
 static SLOW OP(slow_sys)
@@ -352,8 +379,7 @@ static SLOW OP(slow_sys)
 	case SYSREG_KEY(1, 3, 7, 5, 1):
 		return sys_ic_ivau(c, o, xt);
 	case SYSREG_KEY(1, 0, 7, 1, 0):
-		soft_broadcast(c, &(struct inbox_msg){.kind = INBOX_CODE_ALL});
-		code_drop_all(c);
+		ic_all_shared(c);
 		return chain_leave_after(c, o);
 	case SYSREG_KEY(1, 0, 7, 5, 0):
 		code_drop_all(c);
