@@ -83,6 +83,7 @@ struct slot {
 	_Atomic uint64_t word;	/* see SLOT_WORD_* */
 	_Atomic uint32_t spin_ns; /* how long a vCPU looks before it sleeps; adapts */
 	_Atomic uint32_t lines_seen; /* lines_gen that was sampled last */
+	_Atomic uint64_t posted_seq; /* the last posted write; shadow reads wait for it */
 	_Atomic uint64_t silent_seq; /* the request whose deadline passed; 0 = the daemon is on time */
 	bool can_spin;		/* more than one host core */
 	int port_fd, state_fd, kick_fd, irq_fd;

@@ -156,6 +156,10 @@ static int wait_answer(struct slot *s, unsigned vcpu, uint64_t seq, bool may_spi
 	uint64_t spin = may_spin ? atomic_load_explicit(&s->spin_ns, memory_order_relaxed) : 0;
 	rc = port_wait_done(&s->pp, vcpu, seq, spin, deadline ? deadline : start + s->cfg.deadline_ns,
 			    stop, res);
+	int late;
+	/* A thread that lost its core between its last look and the clock may have the answer by now. */
+	if (rc == -ETIMEDOUT && port_poll_done(&s->pp, vcpu, seq, res, &late))
+		rc = late;
 	if (may_spin && (rc == 0 || rc == -ETIMEDOUT))
 		spin_learn(s, clock_now_ns() - start);
 	return rc;
@@ -218,6 +222,12 @@ static enum access_result post(struct slot *s, struct port_entry *e, const _Atom
 	int rc = push(s, e, stop, &deadline, &seq);
 	if (__builtin_expect(rc != 0, 0))
 		return wait_failed(s, rc, seq, e->width, true, data);
+	/* The largest of all vCPUs; release: whoever is told of this write by another vCPU sees it here. */
+	uint64_t last = atomic_load_explicit(&s->posted_seq, memory_order_relaxed);
+	while (last < seq && !atomic_compare_exchange_weak_explicit(&s->posted_seq, &last, seq,
+								     memory_order_release,
+								     memory_order_relaxed))
+		;
 	bool local;
 	if (port_needs_wake(&s->pp, &local)) {
 		publish_core(s);
@@ -232,10 +242,9 @@ static bool shadow(struct slot *s, const struct bus_range *r, enum bus_read_way 
 {
 	if (offset & (len - 1))
 		return false;
-	/* Everything pushed so far must be served, or the page may lack its effect. The tail stands for the last posted
-	 * write: a forwarded access of another vCPU in the ring only makes this read a forwarded one too. */
+	/* The page may lack the effect of a posted write that is still in the ring. Forwarded ones were waited for. */
 	if (way != BUS_READ_SHADOW_NOWAIT &&
-	    !port_served(&s->pp, atomic_load_explicit(&s->pp.tail, memory_order_acquire)))
+	    !port_served(&s->pp, atomic_load_explicit(&s->posted_seq, memory_order_acquire)))
 		return false;
 	*data = port_shadow_read(&s->pp, r->shadow + offset, len) & width_mask(len);
 	count(&s->pp.port->counters.reads_shadow);

@@ -89,7 +89,8 @@ void mini_port_run(struct mini_port *mp)
 static void mini_port_attach(struct mini_port *mp, int port_fd, int kick_fd, int irq_fd, uint32_t epoch)
 {
 	off_t size = lseek(port_fd, 0, SEEK_END);
-	void *map = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, port_fd, 0);
+	void *map = mp->map ? mp->map
+			    : mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, port_fd, 0);
 	CHECK(map != MAP_FAILED);
 	mp->kick_fd = kick_fd;
 	mp->irq_fd = irq_fd;

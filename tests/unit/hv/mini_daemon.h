@@ -25,6 +25,9 @@ enum mini_mode {
 
 struct mini_port {
 	struct port_consumer pc;
+	/* Where the port is mapped already, NULL: maps it itself. ThreadSanitizer knows addresses, not memory: seen through
+	 * two mappings, producer and consumer would not synchronise for it. */
+	void *map;
 	int kick_fd, irq_fd;
 	_Atomic int mode;
 	_Atomic uint32_t stop;

@@ -11,7 +11,8 @@
 #include "hv/slot.h"
 #include "mini_daemon.h"
 
-#define DEADLINE_NS 60000000u
+#define DEADLINE_NS 20000000000ull /* where a miss would be a failure: also on a busy machine */
+#define SHORT_NS 60000000u	   /* where a miss is the point */
 
 struct rig {
 	struct slot *slot;
@@ -19,6 +20,7 @@ struct rig {
 	struct bus_range range;
 	bus_rule_t rules[64];
 	uint32_t irq;
+	bool two_maps; /* races in the port are the point of the test: see mini_port.map */
 	_Atomic uint32_t stop;
 	/* what the slot told us */
 	_Atomic uint32_t level, level_calls, pulses, changes;
@@ -88,6 +90,8 @@ static void rig_make(struct rig *r, enum slot_policy policy)
 static void rig_start(struct rig *r, enum mini_mode mode)
 {
 	r->mp.mode = (int)mode;
+	if (!r->two_maps)
+		r->mp.map = r->slot->pp.port;
 	uint32_t epoch = slot_attach(r->slot);
 	mini_port_start(&r->mp, r->slot->port_fd, r->slot->kick_fd, r->slot->irq_fd, epoch);
 	assert_int_equal(slot_serve(r->slot), 0);
@@ -208,17 +212,18 @@ static void hung_daemon_is_answered_by_policy_and_heard_again(void **state)
 	(void)state;
 	struct rig r;
 	rig_make(&r, POLICY_ONES);
+	r.slot->cfg.deadline_ns = SHORT_NS;
 	rig_start(&r, MINI_MUTE);
 	uint64_t t0 = clock_now_ns();
 	assert_int_equal(rd(&r, 3, 4), 0xffffffff);
 	uint64_t took = clock_now_ns() - t0;
-	assert_true(took >= DEADLINE_NS);
+	assert_true(took >= SHORT_NS);
 	t0 = clock_now_ns();
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(rd(&r, 3, 2), 0xffff);
 	for (int i = 0; i < 2000; i++)
 		wr(&r, 0, 1);
-	assert_true(clock_now_ns() - t0 < 50ull * DEADLINE_NS); /* one deadline, not one each */
+	assert_true(clock_now_ns() - t0 < 50ull * SHORT_NS); /* one deadline, not one each */
 	assert_int_equal(counters(&r)->deadline_misses, 1);
 	assert_true(r.slot->silent_seq != 0);
 	assert_int_equal(r.changes, 1);
@@ -238,6 +243,7 @@ static void policy_stop_says_stop(void **state)
 	struct rig r;
 	uint64_t v = 0;
 	rig_make(&r, POLICY_STOP);
+	r.slot->cfg.deadline_ns = SHORT_NS;
 	rig_start(&r, MINI_MUTE);
 	assert_int_equal(slot_access(r.slot, &r.range, 0, &r.stop, 12, 4, false, &v), ACCESS_STOP);
 	rig_end(&r);
@@ -287,6 +293,7 @@ static void successor_answers_and_stale_answers_do_not_count(void **state)
 	(void)state;
 	struct rig r;
 	rig_make(&r, POLICY_ONES);
+	r.two_maps = true;
 	rig_start(&r, MINI_GOOD);
 	wr(&r, 3, 5);
 	uint32_t old = slot_epoch(r.slot);
@@ -315,6 +322,7 @@ static void nonsense_is_quarantined_once(void **state)
 		struct rig r;
 		char why[100];
 		rig_make(&r, POLICY_ONES);
+		r.slot->cfg.deadline_ns = SHORT_NS;
 		rig_start(&r, modes[i]);
 		for (int k = 0; k < 5; k++)
 			rd(&r, 3, 4);
@@ -427,7 +435,8 @@ static void *second_vcpu(void *arg)
 		slot_access(r->slot, &r->range, 1, &r->stop, 24, 4, true, &v);
 		v = 0;
 		slot_access(r->slot, &r->range, 1, &r->stop, 24, 4, false, &v);
-		assert_int_equal(v, i);
+		if (v != i)
+			return r; /* asserts belong to the main thread */
 		slot_lines_sample(r->slot);
 	}
 	return NULL;
@@ -446,7 +455,9 @@ static void two_vcpus_do_not_mix_their_answers(void **state)
 		wr(&r, 3, i);
 		assert_int_equal(rd(&r, 3, 4), i);
 	}
-	pthread_join(t, NULL);
+	void *wrong = NULL;
+	pthread_join(t, &wrong);
+	assert_null(wrong);
 	slot_lines_sample(r.slot);
 	assert_int_equal(r.level, 1);
 	assert_true(r.pulses > 0 && r.pulses <= 2000);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "hv/arch/fake/fake.h"
 #include "mini_launcher.h"
 
@@ -73,8 +74,9 @@ static void vcpus_in_parallel_get_their_own_answers(void **state)
 	ml_daemons(&l, MINI_HONEST);
 	ml_go(&l);
 	unsigned n[2] = {0};
-	const uint64_t *got[2];
-	for (int i = 0; i < 10000 && (n[0] < 2500 || n[1] < 2500); i++) {
+	const uint64_t *got[2] = {NULL, NULL};
+	uint64_t end = clock_now_ns() + 30000000000u;
+	while (clock_now_ns() < end && (n[0] < 2500 || n[1] < 2500)) {
 		ml_until(&l, vm_is_running);
 		Outrigger__FromHv *m = ml_request(&l, OUTRIGGER__HV_REQUEST__KIND_STATUS);
 		assert_non_null(m);
