@@ -14,6 +14,7 @@
 #define LOOK_AROUND_NS 500000u	/* hot: this often at descriptors */
 #define COALESCE_NS 5000u	/* hot: output waits this long for more of it */
 #define LINES_RECHECK_MS 1	/* a vCPU samples lines after its completion; if it has not by then, kick */
+#define LAST_WORDS_NS 1000000000u /* at the end: output still held waits this long for its reader */
 #define READER_RECHECK_MS 1000	/* a pty without a reader gets one without an event */
 
 static uint64_t env_now(void *ctx)
@@ -165,6 +166,26 @@ static void idle_round(struct daemon *d)
 	arm_timer(d);
 }
 
+/*
+ * At the end, be it asked for or hv's: what the guest had posted before is served, and what it had said is written out.
+ * A guest that prints and powers off at once is over before its last bytes are looked at.
+ */
+static void finish(struct daemon *d)
+{
+	uint64_t until = clock_now_ns() + LAST_WORDS_NS;
+	if (d->quiesced) /* the requests belong to a successor */
+		return;
+	loop_drain(d);
+	while (output_pending(d) && clock_now_ns() < until) {
+		struct epoll_event ev[8];
+		int n = epoll_wait(d->epfd, ev, 8, 10);
+		for (int i = 0; i < n; i++)
+			if (ev[i].data.u64 >= EV_CHANNEL)
+				handle_event(d, &ev[i]);
+		move_bytes(d);
+	}
+}
+
 int loop_run(struct daemon *d)
 {
 	d->timer_armed_ns = UINT64_MAX;
@@ -188,5 +209,6 @@ int loop_run(struct daemon *d)
 		idle_round(d);
 		sleep_until_event(d);
 	}
+	finish(d);
 	return d->exit_code;
 }
