@@ -68,13 +68,15 @@ static int parse_long(struct args *a, int argc, char **argv, int *i, struct err 
 		return r;
 	if (!o->arg) {
 		if (eq)
-			return err_set(err, EINVAL, "option --%s takes no value, got \"%s\"", o->name, eq + 1);
+			return err_set(err, EINVAL, "option --%s takes no value, got \"%s\"",
+				       o->name, eq + 1);
 		return args_add(a, o, NULL, err);
 	}
 	if (eq)
 		return args_add(a, o, eq + 1, err);
 	if (*i + 1 >= argc)
-		return err_set(err, EINVAL, "option --%s needs a value: --%s %s", o->name, o->name, o->arg);
+		return err_set(err, EINVAL, "option --%s needs a value: --%s %s", o->name, o->name,
+			       o->arg);
 	return args_add(a, o, argv[++*i], err);
 }
 
@@ -96,7 +98,8 @@ static int parse_short(struct args *a, int argc, char **argv, int *i, struct err
 		if (p[1])
 			return args_add(a, o, p + 1, err);
 		if (*i + 1 >= argc)
-			return err_set(err, EINVAL, "option -%c needs a value: -%c %s", *p, *p, o->arg);
+			return err_set(err, EINVAL, "option -%c needs a value: -%c %s", *p, *p,
+				       o->arg);
 		return args_add(a, o, argv[++*i], err);
 	}
 	return 0;
@@ -118,15 +121,16 @@ int args_parse(struct args *a, const struct verb *v, int argc, char **argv, stru
 		else if (!options_done && s[0] == '-' && s[1])
 			r = parse_short(a, argc, argv, &i, err);
 		else if (a->noperands >= v->max_operands)
-			r = err_set(err, EINVAL, "surplus operand \"%s\"; usage: outrigger %s %s", s, v->name,
-				    v->operands);
+			r = err_set(err, EINVAL, "surplus operand \"%s\"; usage: outrigger %s %s",
+				    s, v->name, v->operands);
 		else
 			a->operand[a->noperands++] = s;
 		if (r < 0)
 			return r;
 	}
 	if (!a->help && a->noperands < v->min_operands)
-		return err_set(err, EINVAL, "missing operand; usage: outrigger %s %s", v->name, v->operands);
+		return err_set(err, EINVAL, "missing operand; usage: outrigger %s %s", v->name,
+			       v->operands);
 	return 0;
 }
 

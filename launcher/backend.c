@@ -15,7 +15,8 @@ static int open_pty(struct backend *b, struct err *err)
 	char name[128];
 	struct termios t;
 	b->fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (b->fd < 0 || grantpt(b->fd) < 0 || unlockpt(b->fd) < 0 || ptsname_r(b->fd, name, sizeof(name)) != 0)
+	if (b->fd < 0 || grantpt(b->fd) < 0 || unlockpt(b->fd) < 0 ||
+	    ptsname_r(b->fd, name, sizeof(name)) != 0)
 		return err_set(err, errno, "cannot make a pseudo terminal: %s", strerror(errno));
 	b->path = xstrdup(name);
 	/* We keep the slave open: without one, the master reads EIO whenever nobody is attached. */
@@ -32,11 +33,14 @@ static int open_unix(struct backend *b, const char *path, struct err *err)
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct stat st;
 	if (strlen(path) >= sizeof(sa.sun_path))
-		return err_set(err, ENAMETOOLONG, "socket path %s has %zu bytes; at most %zu are possible", path, strlen(path),
-			       sizeof(sa.sun_path) - 1);
+		return err_set(err, ENAMETOOLONG,
+			       "socket path %s has %zu bytes; at most %zu are possible", path,
+			       strlen(path), sizeof(sa.sun_path) - 1);
 	memcpy(sa.sun_path, path, strlen(path));
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-		return err_set(err, EEXIST, "%s exists and is no socket; it is left alone, choose another path", path);
+		return err_set(err, EEXIST,
+			       "%s exists and is no socket; it is left alone, choose another path",
+			       path);
 	unlink(path);
 	b->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	mode_t old = umask(077);
@@ -65,7 +69,8 @@ static int open_one(struct backend *b, const char *dir, const char *path, struct
 	case CHARDEV_STDIO:
 		b->wire = "stream";
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
-			return err_set(err, errno, "cannot make a socket pair: %s", strerror(errno));
+			return err_set(err, errno, "cannot make a socket pair: %s",
+				       strerror(errno));
 		b->fd = sv[0];
 		b->peer_fd = sv[1];
 		return 0;
@@ -89,7 +94,9 @@ static int open_image(const char *what, const char *path, int *ret_fd, struct er
 	if (!path)
 		return 0;
 	*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
-	return *ret_fd < 0 ? err_set(err, errno, "%s %s cannot be read: %s", what, path, strerror(errno)) : 0;
+	return *ret_fd < 0 ? err_set(err, errno, "%s %s cannot be read: %s", what, path,
+				     strerror(errno))
+			   : 0;
 }
 
 /* Opens the byte stream of option @o of device @index and adds it. */
@@ -98,7 +105,8 @@ static int add_option(struct backends *b, const struct config *c, size_t index,
 {
 	struct backend *n = &b->items[b->count];
 	const char *path = NULL;
-	*n = (struct backend){.device = (unsigned)index, .option = o->name, .fd = -1, .peer_fd = -1};
+	*n = (struct backend){
+		.device = (unsigned)index, .option = o->name, .fd = -1, .peer_fd = -1};
 	int r = chardev_parse(value ? value : "null", &n->kind, &path, err);
 	b->count++;
 	if (r == 0)
@@ -108,7 +116,8 @@ static int add_option(struct backends *b, const struct config *c, size_t index,
 	return r;
 }
 
-/* Chooses what the foreground terminal shows: the one asked for by "stdio", else the console device's. */
+/* Chooses what the foreground terminal shows: the one asked for by "stdio", else the console
+ * device's. */
 static int choose_front(struct backends *b, const struct config *c, struct err *err)
 {
 	struct backend *front = NULL;
@@ -117,8 +126,11 @@ static int choose_front(struct backends *b, const struct config *c, struct err *
 		if (b->items[i].kind != CHARDEV_STDIO)
 			continue;
 		if (front)
-			return err_set(err, EINVAL, "devices %s and %s both have chardev stdio; only one can have the terminal",
-				       c->devices[front->device].name, c->devices[b->items[i].device].name);
+			return err_set(err, EINVAL,
+				       "devices %s and %s both have chardev stdio; only one can "
+				       "have the terminal",
+				       c->devices[front->device].name,
+				       c->devices[b->items[i].device].name);
 		front = &b->items[i];
 	}
 	for (size_t i = 0; !front && i < b->count; i++)
@@ -146,9 +158,11 @@ int backends_open(struct backends *b, const struct config *c, struct err *err)
 			if (strcmp(desc->options[k]->type, "chardev") != 0)
 				continue;
 			if (++streams > LIMIT_FDS)
-				r = err_set(err, E2BIG, "device %s has more than %d byte streams", c->devices[i].name, LIMIT_FDS);
+				r = err_set(err, E2BIG, "device %s has more than %d byte streams",
+					    c->devices[i].name, LIMIT_FDS);
 			else
-				r = add_option(b, c, i, desc->options[k], c->devices[i].values[k], err);
+				r = add_option(b, c, i, desc->options[k], c->devices[i].values[k],
+					       err);
 		}
 	}
 	if (r == 0)

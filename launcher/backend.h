@@ -6,14 +6,14 @@
 
 /** struct backend - one option of type chardev, opened. */
 struct backend {
-	unsigned device;      /* index in config.devices */
-	const char *option;   /* borrows from the model's description */
+	unsigned device;    /* index in config.devices */
+	const char *option; /* borrows from the model's description */
 	enum chardev_kind kind;
-	const char *wire;     /* BackendFd.kind: stream, listen, write, null, pty */
-	int fd;		      /* what the daemon gets, owned until sent; -1: none */
-	int peer_fd;	      /* console: our end; pty: the slave, kept open; else -1 */
-	char *path;	      /* pty: the slave's path; unix: the socket to remove at the end; else NULL */
-	bool front;	      /* console that the foreground terminal shows */
+	const char *wire; /* BackendFd.kind: stream, listen, write, null, pty */
+	int fd;		  /* what the daemon gets, owned until sent; -1: none */
+	int peer_fd;	  /* console: our end; pty: the slave, kept open; else -1 */
+	char *path; /* pty: the slave's path; unix: the socket to remove at the end; else NULL */
+	bool front; /* console that the foreground terminal shows */
 };
 
 /** struct backends - all of a VM. */
@@ -23,8 +23,8 @@ struct backends {
 	int kernel_fd, initrd_fd; /* -1: none */
 };
 
-/** backends_open - opens the images and all byte streams of @c. Nothing was started yet, so a failure leaves nothing
- * behind. 0 or -Exxx with @err that names file or device. */
+/** backends_open - opens the images and all byte streams of @c. Nothing was started yet, so a
+ * failure leaves nothing behind. 0 or -Exxx with @err that names file or device. */
 int backends_open(struct backends *b, const struct config *c, struct err *err);
 
 /** backends_sent - closes the descriptors that the daemons have by now. */

@@ -21,10 +21,12 @@ char *client_vm(const char *operand, char **ret_base, struct err *err)
 	if (operand && text_name_ok(operand) && runtime_alive(base, operand))
 		vm = xstrdup(operand);
 	else if (!names[0])
-		err_set(err, ENOENT, "%s%sno VM is running in %s", operand ? operand : "", operand ? ": " : "", base);
+		err_set(err, ENOENT, "%s%sno VM is running in %s", operand ? operand : "",
+			operand ? ": " : "", base);
 	else if (operand)
-		err_set(err, ENOENT, "no VM named %s is running; %s%s%srunning: %s", operand, near ? "did you mean " : "",
-			near ? near : "", near ? "? " : "", sb_str(&list));
+		err_set(err, ENOENT, "no VM named %s is running; %s%s%srunning: %s", operand,
+			near ? "did you mean " : "", near ? near : "", near ? "? " : "",
+			sb_str(&list));
 	else if (names[1])
 		err_set(err, EINVAL, "several VMs are running; name one of %s", sb_str(&list));
 	else
@@ -36,7 +38,8 @@ char *client_vm(const char *operand, char **ret_base, struct err *err)
 	return vm;
 }
 
-int client_ask(const char *vm, const char *verb, const char *arg, Outrigger__CliReply **ret, struct err *err)
+int client_ask(const char *vm, const char *verb, const char *arg, Outrigger__CliReply **ret,
+	       struct err *err)
 {
 	AUTO_FREE char *base = NULL;
 	struct ctl *c = NULL;
@@ -61,7 +64,8 @@ int client_ask(const char *vm, const char *verb, const char *arg, Outrigger__Cli
 		r = ctl_recv(c, &outrigger__cli_reply__descriptor, ANSWER_MS, &m);
 	ctl_close(c);
 	if (r < 0)
-		return err_set(err, -r, "VM %s: its supervisor gives no answer (%s)", vm, strerror(-r));
+		return err_set(err, -r, "VM %s: its supervisor gives no answer (%s)", vm,
+			       strerror(-r));
 	Outrigger__CliReply *reply = (Outrigger__CliReply *)(void *)m;
 	if (reply->status) {
 		r = err_set(err, EREMOTEIO, "VM %s: %s", vm, reply->error);
@@ -76,7 +80,8 @@ Outrigger__VmConfig *client_config(const Outrigger__CliReply *r)
 {
 	if (!r->blob.len)
 		return NULL;
-	return (Outrigger__VmConfig *)(void *)ctl_unpack(&outrigger__vm_config__descriptor, r->blob.data, r->blob.len);
+	return (Outrigger__VmConfig *)(void *)ctl_unpack(&outrigger__vm_config__descriptor,
+							 r->blob.data, r->blob.len);
 }
 
 const Outrigger__DeviceConfig *client_device_config(const Outrigger__VmConfig *c, const char *name)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A VM's configuration: YAML file plus overrides, loaded with libcyaml, resolved against the installed models
- * and the machine, and checked whole. Nothing here starts anything. Format: docs/config.md.
+ * A VM's configuration: YAML file plus overrides, loaded with libcyaml, resolved against the
+ * installed models and the machine, and checked whole. Nothing here starts anything. Format:
+ * docs/config.md.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,15 +18,15 @@ struct config_range {
 
 /** struct config_device - one device, resolved. */
 struct config_device {
-	const char *name;	 /* borrows from the loaded document */
+	const char *name; /* borrows from the loaded document */
 	const struct model *model;
 	struct config_range ranges[LIMIT_RANGES];
 	unsigned nranges;
 	uint32_t irqs[LIMIT_LINES];
 	unsigned nirqs;
-	uint64_t deadline_ns;	 /* 0: the core's default */
+	uint64_t deadline_ns; /* 0: the core's default */
 	const char *on_failure;
-	char **values;		 /* by index of model->desc->options, in plain units; NULL: none */
+	char **values;		  /* by index of model->desc->options, in plain units; NULL: none */
 	const struct ynode *node; /* its place in the file */
 };
 
@@ -40,7 +41,7 @@ struct config {
 	char *kernel, *initrd; /* absolute or relative to the working directory; NULL: none */
 	char *cmdline;
 	const char *on_unclaimed;
-	uint64_t timeout_ns;   /* 0: none */
+	uint64_t timeout_ns; /* 0: none */
 	struct config_device *devices;
 	size_t ndevices;
 	/* private: */
@@ -53,12 +54,13 @@ struct config {
 struct config_overrides {
 	const char *const *sets; /* of --set, NULL-terminated, may be NULL */
 	const char *name, *kernel, *initrd, *cmdline, *append, *engine, *cpus, *memory, *timeout;
-	const char *console;	 /* "pty": the first console device's chardev; else ignored here */
+	const char *console; /* "pty": the first console device's chardev; else ignored here */
 };
 
-/** config_load - reads @path, applies @over, resolves and checks all. Every error found is in @d with file,
- * line, what is wrong and what would be right. 0, or -EINVAL with @d->errors > 0. @models is borrowed and must
- * outlive @c. On failure @c is to be given to config_fini() all the same. */
+/** config_load - reads @path, applies @over, resolves and checks all. Every error found is in @d
+ * with file, line, what is wrong and what would be right. 0, or -EINVAL with @d->errors > 0.
+ * @models is borrowed and must outlive @c. On failure @c is to be given to config_fini() all the
+ * same. */
 int config_load(struct config *c, const char *path, const struct config_overrides *over,
 		const struct models *models, struct diag *d);
 
@@ -72,16 +74,25 @@ int config_console_device(const struct config *c);
 const char *config_value(const struct config_device *dev, const char *name);
 
 /** enum chardev_kind - what a device's byte stream is joined to on the host. */
-enum chardev_kind { CHARDEV_CONSOLE, CHARDEV_STDIO, CHARDEV_PTY, CHARDEV_FILE, CHARDEV_UNIX, CHARDEV_NULL };
+enum chardev_kind {
+	CHARDEV_CONSOLE,
+	CHARDEV_STDIO,
+	CHARDEV_PTY,
+	CHARDEV_FILE,
+	CHARDEV_UNIX,
+	CHARDEV_NULL
+};
 
-/** chardev_parse - "console", "stdio", "pty", "file:PATH", "unix:PATH" or "null". *@ret_path: borrowed
- * from @value, NULL where there is none. 0 or -EINVAL with @err. */
-int chardev_parse(const char *value, enum chardev_kind *ret, const char **ret_path, struct err *err);
+/** chardev_parse - "console", "stdio", "pty", "file:PATH", "unix:PATH" or "null". *@ret_path:
+ * borrowed from @value, NULL where there is none. 0 or -EINVAL with @err. */
+int chardev_parse(const char *value, enum chardev_kind *ret, const char **ret_path,
+		  struct err *err);
 
 /** config_path - @path seen from folder @dir: heap string. */
 char *config_path(const char *dir, const char *path);
 
-/* ---- between config*.c only ------------------------------------------------------------------------ */
+/* ---- between config*.c only
+ * ------------------------------------------------------------------------ */
 
 struct raw_device {
 	char *name, *model, *address, *deadline;
@@ -101,12 +112,12 @@ struct config_raw {
 /** config_schema_* - the libcyaml schema with the union of @models' options (config_schema.c). */
 struct config_schema *config_schema_create(const struct models *models);
 void config_schema_destroy(struct config_schema *s);
-/** config_schema_check - compares @root with the schema: unknown keys, wrong types, bad words; brings numbers to plain
- * decimal. Errors go to @d. */
+/** config_schema_check - compares @root with the schema: unknown keys, wrong types, bad words;
+ * brings numbers to plain decimal. Errors go to @d. */
 void config_schema_check(const struct config_schema *s, struct ynode *root, struct diag *d);
 /** config_schema_load - has libcyaml load @root. 0 or -EINVAL with @d. */
-int config_schema_load(const struct config_schema *s, const struct ynode *root, struct config_raw **ret,
-		       struct diag *d);
+int config_schema_load(const struct config_schema *s, const struct ynode *root,
+		       struct config_raw **ret, struct diag *d);
 void config_schema_free(const struct config_schema *s, struct config_raw *raw);
 /** config_schema_option - index of option @name in raw_device.options, or -1. */
 int config_schema_option(const struct config_schema *s, const char *name);
@@ -115,9 +126,11 @@ const char *config_unclaimed_name(int policy);
 const char *config_failure_name(int policy);
 
 /** config_device_resolve - one device against its model and the machine (config_device.c). */
-void config_device_resolve(struct config *c, size_t index, const struct models *models, struct diag *d);
+void config_device_resolve(struct config *c, size_t index, const struct models *models,
+			   struct diag *d);
 void config_device_fini(struct config_device *dev);
-/** config_layout_check - overlaps, places outside, duplicate names and interrupts (config_layout.c). */
+/** config_layout_check - overlaps, places outside, duplicate names and interrupts
+ * (config_layout.c). */
 void config_layout_check(const struct config *c, struct diag *d);
 /** config_layout_print - the memory map, one line per range, ascending. */
 void config_layout_print(const struct config *c, struct sb *out);

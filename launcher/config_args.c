@@ -33,13 +33,22 @@ int config_from_args(struct config *c, struct models *m, const struct args *a)
 		known |= console && strcmp(console, kinds[i]) == 0;
 	*m = (struct models){0};
 	if (!known)
-		return usage_error(a->verb, "--console %s is not known; use auto, stdio, none or pty", console);
+		return usage_error(a->verb,
+				   "--console %s is not known; use auto, stdio, none or pty",
+				   console);
 	if (models_load(m, &err) < 0)
 		return fail("%s", err.msg);
 	struct config_overrides over = {
-		.sets = sets, .name = args_get(a, "name"), .kernel = args_get(a, "kernel"), .initrd = args_get(a, "initrd"),
-		.cmdline = args_get(a, "cmdline"), .append = append, .engine = args_get(a, "engine"),
-		.cpus = args_get(a, "cpus"), .memory = args_get(a, "memory"), .timeout = args_get(a, "timeout"),
+		.sets = sets,
+		.name = args_get(a, "name"),
+		.kernel = args_get(a, "kernel"),
+		.initrd = args_get(a, "initrd"),
+		.cmdline = args_get(a, "cmdline"),
+		.append = append,
+		.engine = args_get(a, "engine"),
+		.cpus = args_get(a, "cpus"),
+		.memory = args_get(a, "memory"),
+		.timeout = args_get(a, "timeout"),
 		.console = console,
 	};
 	int r = config_load(c, a->operand[0], &over, m, &d);

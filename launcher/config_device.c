@@ -27,23 +27,30 @@ int chardev_parse(const char *value, enum chardev_kind *ret, const char **ret_pa
 			continue;
 		const char *path = colon ? colon + 1 : "";
 		if (kinds[i].path && !path[0])
-			return err_set(err, EINVAL, "\"%s\" needs a path: %s:PATH", value, kinds[i].word);
+			return err_set(err, EINVAL, "\"%s\" needs a path: %s:PATH", value,
+				       kinds[i].word);
 		if (!kinds[i].path && colon)
-			return err_set(err, EINVAL, "\"%s\" takes nothing after the colon: %s", value, kinds[i].word);
+			return err_set(err, EINVAL, "\"%s\" takes nothing after the colon: %s",
+				       value, kinds[i].word);
 		if (kinds[i].kind == CHARDEV_UNIX && strlen(path) > SOCKET_PATH_MAX)
-			return err_set(err, EINVAL, "the socket's path has %zu bytes; at most %zu are possible", strlen(path),
-				       SOCKET_PATH_MAX);
+			return err_set(err, EINVAL,
+				       "the socket's path has %zu bytes; at most %zu are possible",
+				       strlen(path), SOCKET_PATH_MAX);
 		*ret = kinds[i].kind;
 		*ret_path = kinds[i].path ? path : NULL;
 		return 0;
 	}
-	return err_set(err, EINVAL, "\"%s\" is not a byte stream; use console, stdio, pty, file:PATH, unix:PATH or null", value);
+	return err_set(err, EINVAL,
+		       "\"%s\" is not a byte stream; use console, stdio, pty, file:PATH, unix:PATH "
+		       "or null",
+		       value);
 }
 
-/* ---- option values ---------------------------------------------------------------------------------- */
+/* ---- option values
+ * ---------------------------------------------------------------------------------- */
 
-static void check_choice(const Outrigger__OptionDescription *o, const char *value, const struct ynode *n,
-			 const char *dev, struct diag *d)
+static void check_choice(const Outrigger__OptionDescription *o, const char *value,
+			 const struct ynode *n, const char *dev, struct diag *d)
 {
 	AUTO_SB list = {0};
 	const char *words[LIMIT_OPTIONS + 1] = {0};
@@ -54,11 +61,13 @@ static void check_choice(const Outrigger__OptionDescription *o, const char *valu
 	}
 	text_join(&list, words, ", ");
 	const char *near = text_nearest(value, words);
-	diag_add(d, n, "device %s: option %s: \"%s\" is not a choice; %s%s%suse one of %s", dev, o->name, value,
-		 near ? "did you mean \"" : "", near ? near : "", near ? "\"? " : "", sb_str(&list));
+	diag_add(d, n, "device %s: option %s: \"%s\" is not a choice; %s%s%suse one of %s", dev,
+		 o->name, value, near ? "did you mean \"" : "", near ? near : "",
+		 near ? "\"? " : "", sb_str(&list));
 }
 
-/* "host", seconds since 1970, or a date and time, as the models read it (devmodel/dm.h, DM_OPT_TIME). */
+/* "host", seconds since 1970, or a date and time, as the models read it (devmodel/dm.h,
+ * DM_OPT_TIME). */
 static bool time_ok(const char *s)
 {
 	struct tm tm;
@@ -92,8 +101,8 @@ static char *plain_value(const char *type, const char *value)
 	return xstrdup(value);
 }
 
-static void check_option(const Outrigger__OptionDescription *o, const char *value, const struct ynode *n,
-			 const char *dev, struct diag *d)
+static void check_option(const Outrigger__OptionDescription *o, const char *value,
+			 const struct ynode *n, const char *dev, struct diag *d)
 {
 	static const struct {
 		const char *type, *right;
@@ -131,13 +140,15 @@ static void check_option(const Outrigger__OptionDescription *o, const char *valu
 	else if (strcmp(o->type, "time") == 0)
 		r = time_ok(value) ? 0 : -EINVAL;
 	if (r == -ERANGE)
-		diag_add(d, n, "device %s: option %s: \"%s\" is too large for 64 bits", dev, o->name, value);
+		diag_add(d, n, "device %s: option %s: \"%s\" is too large for 64 bits", dev,
+			 o->name, value);
 	else if (r < 0)
-		diag_add(d, n, "device %s: option %s: \"%s\" is not a %s; write %s", dev, o->name, value, o->type, right);
+		diag_add(d, n, "device %s: option %s: \"%s\" is not a %s; write %s", dev, o->name,
+			 value, o->type, right);
 }
 
-static void resolve_options(const struct config *c, struct config_device *dev, const struct raw_device *raw,
-			    struct diag *d)
+static void resolve_options(const struct config *c, struct config_device *dev,
+			    const struct raw_device *raw, struct diag *d)
 {
 	const Outrigger__ModelDescription *desc = dev->model->desc;
 	const struct ynode *options = ynode_get(dev->node, "options");
@@ -149,8 +160,9 @@ static void resolve_options(const struct config *c, struct config_device *dev, c
 		if (value)
 			check_option(o, value, ynode_get(options, o->name), dev->name, d);
 		else if (o->required)
-			diag_add(d, options ? options : dev->node, "device %s: option %s is missing; model %s needs it (%s)", dev->name,
-				 o->name, dev->model->name, o->help);
+			diag_add(d, options ? options : dev->node,
+				 "device %s: option %s is missing; model %s needs it (%s)",
+				 dev->name, o->name, dev->model->name, o->help);
 		/* What can be the guest's console is one without being told. */
 		if (!value && strcmp(o->type, "chardev") == 0 && desc->fdt && desc->fdt->stdout)
 			value = "console";
@@ -175,7 +187,8 @@ const char *config_value(const struct config_device *dev, const char *name)
 	return NULL;
 }
 
-/* ---- place --------------------------------------------------------------------------------------- */
+/* ---- place
+ * --------------------------------------------------------------------------------------- */
 
 static bool address_taken(const struct config *c, size_t before, uint64_t address)
 {
@@ -186,8 +199,8 @@ static bool address_taken(const struct config *c, size_t before, uint64_t addres
 }
 
 /* The board's own place for a model, not yet taken by an earlier device. */
-static bool default_place(const struct config *c, size_t index, const char *model, uint64_t *address,
-			  uint32_t *irq)
+static bool default_place(const struct config *c, size_t index, const char *model,
+			  uint64_t *address, uint32_t *irq)
 {
 	const struct machine *m = c->machine;
 	for (const struct machine_slot *s = m->slots; s->model; s++) {
@@ -209,7 +222,8 @@ static bool default_place(const struct config *c, size_t index, const char *mode
 	return false;
 }
 
-static void resolve_ranges(struct config_device *dev, uint64_t address, const struct ynode *n, struct diag *d)
+static void resolve_ranges(struct config_device *dev, uint64_t address, const struct ynode *n,
+			   struct diag *d)
 {
 	const Outrigger__ModelDescription *desc = dev->model->desc;
 	uint64_t at = address;
@@ -218,14 +232,19 @@ static void resolve_ranges(struct config_device *dev, uint64_t address, const st
 		while (align < size && align < 4096)
 			align *= 2;
 		if (size == 0) {
-			diag_add(d, dev->node, "device %s: region %s of model %s has zero length; the model's program %s is at fault",
-				 dev->name, desc->regions[i]->name, dev->model->name, dev->model->path);
+			diag_add(d, dev->node,
+				 "device %s: region %s of model %s has zero length; the model's "
+				 "program %s is at fault",
+				 dev->name, desc->regions[i]->name, dev->model->name,
+				 dev->model->path);
 			return;
 		}
 		if (i)
 			at = align_up(at, align);
 		else if (at & (align - 1))
-			diag_add(d, n, "device %s: address 0x%llx is misaligned; a multiple of 0x%llx is needed, such as 0x%llx",
+			diag_add(d, n,
+				 "device %s: address 0x%llx is misaligned; a multiple of 0x%llx is "
+				 "needed, such as 0x%llx",
 				 dev->name, (unsigned long long)at, (unsigned long long)align,
 				 (unsigned long long)align_down(at, align));
 		dev->ranges[dev->nranges++] = (struct config_range){at, size};
@@ -233,31 +252,37 @@ static void resolve_ranges(struct config_device *dev, uint64_t address, const st
 	}
 }
 
-static void resolve_irqs(const struct config *c, struct config_device *dev, uint64_t first, const struct ynode *n,
-			 struct diag *d)
+static void resolve_irqs(const struct config *c, struct config_device *dev, uint64_t first,
+			 const struct ynode *n, struct diag *d)
 {
 	uint32_t count = dev->model->desc->irqs;
 	for (uint32_t i = 0; i < count && i < LIMIT_LINES; i++) {
 		if (first + i >= c->machine->spi_count) {
-			diag_add(d, n, "device %s: irq %llu is too large; %s has shared interrupts 0 to %u", dev->name,
-				 (unsigned long long)(first + i), c->machine->name, c->machine->spi_count - 1);
+			diag_add(d, n,
+				 "device %s: irq %llu is too large; %s has shared interrupts 0 to "
+				 "%u",
+				 dev->name, (unsigned long long)(first + i), c->machine->name,
+				 c->machine->spi_count - 1);
 			return;
 		}
 		dev->irqs[dev->nirqs++] = (uint32_t)first + i;
 	}
 }
 
-static void resolve_place(struct config *c, size_t index, const struct raw_device *raw, struct diag *d)
+static void resolve_place(struct config *c, size_t index, const struct raw_device *raw,
+			  struct diag *d)
 {
 	struct config_device *dev = &c->devices[index];
-	const struct ynode *n = ynode_get(dev->node, "address"), *irq_node = ynode_get(dev->node, "irq");
+	const struct ynode *n = ynode_get(dev->node, "address"),
+			   *irq_node = ynode_get(dev->node, "irq");
 	uint64_t address = 0;
 	uint32_t irq = 0;
 	bool known = false, have_irq = false;
 	if (raw->address && strcmp(raw->address, "auto") != 0) {
 		int r = text_u64(raw->address, &address);
 		if (r < 0) {
-			diag_add(d, n, "device %s: address \"%s\" is %s; write it like 0x09000000", dev->name, raw->address,
+			diag_add(d, n, "device %s: address \"%s\" is %s; write it like 0x09000000",
+				 dev->name, raw->address,
 				 r == -ERANGE ? "over 64 bits" : "not a number");
 			return;
 		}
@@ -270,22 +295,29 @@ static void resolve_place(struct config *c, size_t index, const struct raw_devic
 	} else {
 		known = have_irq = default_place(c, index, dev->model->name, &address, &irq);
 		if (!known && dev->model->desc->n_regions) {
-			diag_add(d, dev->node, "device %s: %s has no place of its own for a (further) %s; give address: and irq:",
+			diag_add(d, dev->node,
+				 "device %s: %s has no place of its own for a (further) %s; give "
+				 "address: and irq:",
 				 dev->name, c->machine->name, dev->model->name);
 			return;
 		}
 	}
 	resolve_ranges(dev, address, n ? n : dev->node, d);
 	if (raw->irq && dev->model->desc->irqs == 0)
-		diag_add(d, irq_node, "device %s: model %s has no interrupt; leave irq: out", dev->name, dev->model->name);
+		diag_add(d, irq_node, "device %s: model %s has no interrupt; leave irq: out",
+			 dev->name, dev->model->name);
 	else if (raw->irq || have_irq)
-		resolve_irqs(c, dev, raw->irq ? *raw->irq : irq, irq_node ? irq_node : dev->node, d);
+		resolve_irqs(c, dev, raw->irq ? *raw->irq : irq, irq_node ? irq_node : dev->node,
+			     d);
 	else if (dev->model->desc->irqs)
-		diag_add(d, dev->node, "device %s: key \"irq\" is missing; model %s has %u interrupt%s", dev->name,
-			 dev->model->name, dev->model->desc->irqs, dev->model->desc->irqs > 1 ? "s" : "");
+		diag_add(d, dev->node,
+			 "device %s: key \"irq\" is missing; model %s has %u interrupt%s",
+			 dev->name, dev->model->name, dev->model->desc->irqs,
+			 dev->model->desc->irqs > 1 ? "s" : "");
 }
 
-void config_device_resolve(struct config *c, size_t index, const struct models *models, struct diag *d)
+void config_device_resolve(struct config *c, size_t index, const struct models *models,
+			   struct diag *d)
 {
 	struct config_device *dev = &c->devices[index];
 	const struct raw_device *raw = &c->raw->devices[index];
@@ -294,16 +326,19 @@ void config_device_resolve(struct config *c, size_t index, const struct models *
 	dev->model = models_find(models, raw->model);
 	dev->on_failure = config_failure_name(raw->on_failure);
 	if (!text_name_ok(raw->name))
-		diag_add(d, ynode_get(dev->node, "name"), "device name \"%s\" must be 1 to %d letters, digits, '.', '_' or '-', "
-			 "and begin with a letter or digit", raw->name, LIMIT_NAME);
+		diag_add(d, ynode_get(dev->node, "name"),
+			 "device name \"%s\" must be 1 to %d letters, digits, '.', '_' or '-', "
+			 "and begin with a letter or digit",
+			 raw->name, LIMIT_NAME);
 	if (!dev->model || !dev->model->desc)
 		return; /* was reported */
 	if (raw->deadline) {
 		int r = text_duration(raw->deadline, false, &dev->deadline_ns);
 		if (r < 0 || dev->deadline_ns == 0)
 			diag_add(d, ynode_get(dev->node, "deadline"),
-				 "device %s: deadline \"%s\" is not a time; write it with its unit, such as 500ms or 2s", dev->name,
-				 raw->deadline);
+				 "device %s: deadline \"%s\" is not a time; write it with its "
+				 "unit, such as 500ms or 2s",
+				 dev->name, raw->deadline);
 	}
 	resolve_options(c, dev, raw, d);
 	resolve_place(c, index, raw, d);

@@ -24,8 +24,9 @@ static size_t places_collect(const struct config *c, struct place **ret)
 	p[n++] = (struct place){m->ram_base, c->memory_bytes, "guest memory", NULL, 0};
 	for (size_t i = 0; i < c->ndevices; i++)
 		for (unsigned r = 0; r < c->devices[i].nranges; r++)
-			p[n++] = (struct place){c->devices[i].ranges[r].base, c->devices[i].ranges[r].size,
-						c->devices[i].name, &c->devices[i], r};
+			p[n++] = (struct place){c->devices[i].ranges[r].base,
+						c->devices[i].ranges[r].size, c->devices[i].name,
+						&c->devices[i], r};
 	*ret = p;
 	return n;
 }
@@ -47,13 +48,17 @@ static bool place_inside(const struct config *c, const struct place *p, struct d
 {
 	uint64_t last;
 	if (__builtin_add_overflow(p->base, p->size - 1, &last)) {
-		diag_add(d, place_node(p), "device %s: 0x%llx bytes at address 0x%llx wrap around the end of the address space",
+		diag_add(d, place_node(p),
+			 "device %s: 0x%llx bytes at address 0x%llx wrap around the end of the "
+			 "address space",
 			 p->what, (unsigned long long)p->size, (unsigned long long)p->base);
 		return false;
 	}
 	if (last >> c->machine->address_bits) {
-		diag_add(d, place_node(p), "device %s: address 0x%llx is beyond the machine's address space of %u bits", p->what,
-			 (unsigned long long)p->base, c->machine->address_bits);
+		diag_add(d, place_node(p),
+			 "device %s: address 0x%llx is beyond the machine's address space of %u "
+			 "bits",
+			 p->what, (unsigned long long)p->base, c->machine->address_bits);
 		return false;
 	}
 	return true;
@@ -76,10 +81,13 @@ static void check_overlaps(const struct config *c, struct diag *d)
 			span(a, &p[i]);
 			span(b, &p[j]);
 			if (p[j].dev)
-				diag_add(d, place_node(&p[i]), "devices %s (%s, line %u) and %s (%s) overlap; move one of them",
+				diag_add(d, place_node(&p[i]),
+					 "devices %s (%s, line %u) and %s (%s) overlap; move one "
+					 "of them",
 					 p[j].what, b, place_node(&p[j])->line, p[i].what, a);
 			else
-				diag_add(d, place_node(&p[i]), "device %s (%s) lies over %s (%s); move it", p[i].what, a,
+				diag_add(d, place_node(&p[i]),
+					 "device %s (%s) lies over %s (%s); move it", p[i].what, a,
 					 p[j].what, b);
 		}
 	}
@@ -96,7 +104,9 @@ static void check_irqs(const struct config *c, struct diag *d)
 				if (irq != b->irqs[k / a->nirqs])
 					continue;
 				const struct ynode *n = ynode_get(a->node, "irq");
-				diag_add(d, n ? n : a->node, "devices %s (line %u) and %s both have irq %u; give one another number",
+				diag_add(d, n ? n : a->node,
+					 "devices %s (line %u) and %s both have irq %u; give one "
+					 "another number",
 					 b->name, b->node->line, a->name, irq);
 			}
 		}
@@ -109,9 +119,11 @@ static void check_names(const struct config *c, struct diag *d)
 		for (size_t j = 0; j < i; j++)
 			if (c->devices[i].name && c->devices[j].name &&
 			    strcmp(c->devices[i].name, c->devices[j].name) == 0)
-				diag_add(d, ynode_get(c->devices[i].node, "name"),
-					 "device name \"%s\" is used twice; the first is in line %u", c->devices[i].name,
-					 ynode_get(c->devices[j].node, "name")->line);
+				diag_add(
+					d, ynode_get(c->devices[i].node, "name"),
+					"device name \"%s\" is used twice; the first is in line %u",
+					c->devices[i].name,
+					ynode_get(c->devices[j].node, "name")->line);
 }
 
 void config_layout_check(const struct config *c, struct diag *d)
@@ -135,7 +147,8 @@ void config_layout_print(const struct config *c, struct sb *out)
 	for (size_t i = 0; i < n; i++) {
 		char size[32];
 		sb_addf(out, "  0x%010llx-0x%010llx %8s  %s", (unsigned long long)p[i].base,
-			(unsigned long long)(p[i].base + p[i].size - 1), text_size_format(size, p[i].size), p[i].what);
+			(unsigned long long)(p[i].base + p[i].size - 1),
+			text_size_format(size, p[i].size), p[i].what);
 		if (p[i].dev) {
 			const struct config_device *dev = p[i].dev;
 			sb_addf(out, " (%s", dev->model->name);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. The schema is declared once, in libcyaml's terms, with one part made at run time: the keys of
- * `options`, which are the union of what the installed models describe. libcyaml stops at the first error and does not tell
- * lines or likely names; so the same schema is first walked over the tree that knows its lines, which
- * reports everything; what passes is given to libcyaml, which makes the typed structs.
+ * Theory of operation. The schema is declared once, in libcyaml's terms, with one part made at run
+ * time: the keys of `options`, which are the union of what the installed models describe. libcyaml
+ * stops at the first error and does not tell lines or likely names; so the same schema is first
+ * walked over the tree that knows its lines, which reports everything; what passes is given to
+ * libcyaml, which makes the typed structs.
  */
 #include <cyaml/cyaml.h>
 #include <errno.h>
@@ -29,30 +30,35 @@ struct config_schema {
 
 static const cyaml_schema_field_t device_fields[] = {
 	CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_DEFAULT, struct raw_device, name, 1, LIMIT_NAME),
-	CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_DEFAULT, struct raw_device, model, 1, LIMIT_NAME),
+	CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_DEFAULT, struct raw_device, model, 1,
+			       LIMIT_NAME),
 	CYAML_FIELD_STRING_PTR("address", CYAML_FLAG_OPTIONAL, struct raw_device, address, 1, 64),
 	CYAML_FIELD_UINT_PTR("irq", CYAML_FLAG_OPTIONAL, struct raw_device, irq),
 	CYAML_FIELD_STRING_PTR("deadline", CYAML_FLAG_OPTIONAL, struct raw_device, deadline, 1, 64),
-	CYAML_FIELD_ENUM("on_failure", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device, on_failure,
-			 failures, ARRAY_LEN(failures)),
-	{.key = "options", .data_offset = offsetof(struct raw_device, options)}, /* value: at run time */
+	CYAML_FIELD_ENUM("on_failure", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device,
+			 on_failure, failures, ARRAY_LEN(failures)),
+	{.key = "options",
+	 .data_offset = offsetof(struct raw_device, options)}, /* value: at run time */
 	CYAML_FIELD_END,
 };
 
 static const cyaml_schema_field_t top_fields[] = {
-	CYAML_FIELD_ENUM("machine", CYAML_FLAG_STRICT, struct config_raw, machine, machines, ARRAY_LEN(machines)),
+	CYAML_FIELD_ENUM("machine", CYAML_FLAG_STRICT, struct config_raw, machine, machines,
+			 ARRAY_LEN(machines)),
 	CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_OPTIONAL, struct config_raw, name, 1, LIMIT_NAME),
-	CYAML_FIELD_ENUM("engine", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct config_raw, engine, engines,
-			 ARRAY_LEN(engines)),
+	CYAML_FIELD_ENUM("engine", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct config_raw,
+			 engine, engines, ARRAY_LEN(engines)),
 	CYAML_FIELD_UINT_PTR("cpus", CYAML_FLAG_OPTIONAL, struct config_raw, cpus),
 	CYAML_FIELD_STRING_PTR("memory", CYAML_FLAG_OPTIONAL, struct config_raw, memory, 1, 64),
 	CYAML_FIELD_STRING_PTR("kernel", CYAML_FLAG_OPTIONAL, struct config_raw, kernel, 1, 4095),
 	CYAML_FIELD_STRING_PTR("initrd", CYAML_FLAG_OPTIONAL, struct config_raw, initrd, 1, 4095),
-	CYAML_FIELD_STRING_PTR("cmdline", CYAML_FLAG_OPTIONAL, struct config_raw, cmdline, 0, LIMIT_CMDLINE),
-	CYAML_FIELD_ENUM("on_unclaimed", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct config_raw, on_unclaimed,
-			 unclaimed, ARRAY_LEN(unclaimed)),
+	CYAML_FIELD_STRING_PTR("cmdline", CYAML_FLAG_OPTIONAL, struct config_raw, cmdline, 0,
+			       LIMIT_CMDLINE),
+	CYAML_FIELD_ENUM("on_unclaimed", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct config_raw,
+			 on_unclaimed, unclaimed, ARRAY_LEN(unclaimed)),
 	CYAML_FIELD_STRING_PTR("timeout", CYAML_FLAG_OPTIONAL, struct config_raw, timeout, 1, 64),
-	{.key = "devices", .data_offset = offsetof(struct config_raw, devices)}, /* value: at run time */
+	{.key = "devices",
+	 .data_offset = offsetof(struct config_raw, devices)}, /* value: at run time */
 	CYAML_FIELD_END,
 };
 
@@ -90,8 +96,8 @@ static void collect_options(struct config_schema *s, const struct models *models
 		s->options[i] = (cyaml_schema_field_t){
 			.key = s->names[i],
 			.data_offset = (uint32_t)(i * sizeof(char *)),
-			.value = {CYAML_VALUE_STRING(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, char, 0,
-						     LIMIT_OPTION_BYTES)},
+			.value = {CYAML_VALUE_STRING(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, char,
+						     0, LIMIT_OPTION_BYTES)},
 		};
 }
 
@@ -116,8 +122,8 @@ struct config_schema *config_schema_create(const struct models *models)
 	devices->count_offset = offsetof(struct config_raw, devices_count);
 	devices->count_size = sizeof(((struct config_raw *)0)->devices_count);
 	devices->value = (cyaml_schema_value_t){
-		CYAML_VALUE_SEQUENCE(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct raw_device, &s->device_value, 0,
-				     LIMIT_DEVICES)};
+		CYAML_VALUE_SEQUENCE(CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct raw_device,
+				     &s->device_value, 0, LIMIT_DEVICES)};
 	s->top_value = (cyaml_schema_value_t){
 		CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config_raw, s->top)};
 	return s;
@@ -134,11 +140,14 @@ void config_schema_destroy(struct config_schema *s)
 	free(s);
 }
 
-/* ---- the walk --------------------------------------------------------------------------------------- */
+/* ---- the walk
+ * --------------------------------------------------------------------------------------- */
 
-static void check_value(const cyaml_schema_value_t *v, const char *key, struct ynode *n, struct diag *d);
+static void check_value(const cyaml_schema_value_t *v, const char *key, struct ynode *n,
+			struct diag *d);
 
-static void check_enum(const cyaml_schema_value_t *v, const char *key, const struct ynode *n, struct diag *d)
+static void check_enum(const cyaml_schema_value_t *v, const char *key, const struct ynode *n,
+		       struct diag *d)
 {
 	const char *words[16] = {0};
 	AUTO_SB list = {0};
@@ -149,18 +158,21 @@ static void check_enum(const cyaml_schema_value_t *v, const char *key, const str
 	}
 	text_join(&list, words, ", ");
 	const char *near = text_nearest(n->text, words);
-	diag_add(d, n, "%s: \"%s\" is not known; %s%s%suse %s%s", key, n->text, near ? "did you mean \"" : "",
-		 near ? near : "", near ? "\"? " : "", v->enumeration.count > 1 ? "one of " : "", sb_str(&list));
+	diag_add(d, n, "%s: \"%s\" is not known; %s%s%suse %s%s", key, n->text,
+		 near ? "did you mean \"" : "", near ? near : "", near ? "\"? " : "",
+		 v->enumeration.count > 1 ? "one of " : "", sb_str(&list));
 }
 
-static void check_scalar(const cyaml_schema_value_t *v, const char *key, struct ynode *n, struct diag *d)
+static void check_scalar(const cyaml_schema_value_t *v, const char *key, struct ynode *n,
+			 struct diag *d)
 {
 	uint64_t number = 0;
 	if (v->type == CYAML_ENUM) {
 		check_enum(v, key, n, d);
 	} else if (v->type == CYAML_UINT) {
 		if (text_u64(n->text, &number) < 0) {
-			diag_add(d, n, "%s: \"%s\" is not a number; write it like 4 or 0x10", key, n->text);
+			diag_add(d, n, "%s: \"%s\" is not a number; write it like 4 or 0x10", key,
+				 n->text);
 			return;
 		}
 		free(n->text);
@@ -168,11 +180,13 @@ static void check_scalar(const cyaml_schema_value_t *v, const char *key, struct 
 	} else if (strlen(n->text) < v->string.min) {
 		diag_add(d, n, "%s: has no value; give one or leave the key out", key);
 	} else if (strlen(n->text) > v->string.max) {
-		diag_add(d, n, "%s: %zu bytes are too long; at most %u", key, strlen(n->text), v->string.max);
+		diag_add(d, n, "%s: %zu bytes are too long; at most %u", key, strlen(n->text),
+			 v->string.max);
 	}
 }
 
-static void check_map(const cyaml_schema_value_t *v, const char *where, struct ynode *n, struct diag *d)
+static void check_map(const cyaml_schema_value_t *v, const char *where, struct ynode *n,
+		      struct diag *d)
 {
 	const char *keys[64] = {0};
 	size_t nkeys = 0;
@@ -196,18 +210,23 @@ static void check_map(const cyaml_schema_value_t *v, const char *where, struct y
 		at.line = at.key_line ? at.key_line : at.line;
 		const char *near = text_nearest(n->keys[i], keys);
 		if (near)
-			diag_add(d, &at, "%s: unknown key \"%s\"; did you mean \"%s\"?", where, n->keys[i], near);
+			diag_add(d, &at, "%s: unknown key \"%s\"; did you mean \"%s\"?", where,
+				 n->keys[i], near);
 		else
-			diag_add(d, &at, "%s: unknown key \"%s\"; known are %s", where, n->keys[i], sb_str(&list));
+			diag_add(d, &at, "%s: unknown key \"%s\"; known are %s", where, n->keys[i],
+				 sb_str(&list));
 	}
 }
 
 static const char *kind_name(enum ynode_kind k)
 {
-	return k == Y_SCALAR ? "a plain value" : k == Y_MAP ? "a map (\"key: value\" lines)" : "a list (\"- \" lines)";
+	return k == Y_SCALAR ? "a plain value"
+	       : k == Y_MAP  ? "a map (\"key: value\" lines)"
+			     : "a list (\"- \" lines)";
 }
 
-static void check_value(const cyaml_schema_value_t *v, const char *key, struct ynode *n, struct diag *d)
+static void check_value(const cyaml_schema_value_t *v, const char *key, struct ynode *n,
+			struct diag *d)
 {
 	enum ynode_kind want = v->type == CYAML_MAPPING	   ? Y_MAP
 			       : v->type == CYAML_SEQUENCE ? Y_SEQ
@@ -221,21 +240,24 @@ static void check_value(const cyaml_schema_value_t *v, const char *key, struct y
 	if (want == Y_SCALAR) {
 		check_scalar(v, key, n, d);
 	} else if (want == Y_MAP && strcmp(key, "options") == 0) {
-		for (size_t i = 0; i < n->count; i++) /* keys: against the device's own model, later */
+		for (size_t i = 0; i < n->count;
+		     i++) /* keys: against the device's own model, later */
 			if (n->items[i]->kind != Y_SCALAR)
-				diag_add(d, n->items[i], "option %s: is %s, must be a plain value", n->keys[i],
-					 kind_name(n->items[i]->kind));
+				diag_add(d, n->items[i], "option %s: is %s, must be a plain value",
+					 n->keys[i], kind_name(n->items[i]->kind));
 	} else if (want == Y_MAP) {
 		const struct ynode *name = ynode_get(n, "name");
 		AUTO_SB where = {0};
 		if (v->mapping.fields[1].key && strcmp(v->mapping.fields[1].key, "model") == 0)
-			sb_addf(&where, "device %s", name && name->kind == Y_SCALAR ? name->text : "without a name");
+			sb_addf(&where, "device %s",
+				name && name->kind == Y_SCALAR ? name->text : "without a name");
 		else
 			sb_add(&where, key);
 		check_map(v, sb_str(&where), n, d);
 	} else {
 		if (n->count > v->sequence.max)
-			diag_add(d, n, "%s: %zu entries are too many; at most %u", key, n->count, v->sequence.max);
+			diag_add(d, n, "%s: %zu entries are too many; at most %u", key, n->count,
+				 v->sequence.max);
 		for (size_t i = 0; i < n->count; i++)
 			check_value(v->sequence.entry, key, n->items[i], d);
 	}
@@ -246,23 +268,27 @@ void config_schema_check(const struct config_schema *s, struct ynode *root, stru
 	check_value(&s->top_value, "config", root, d);
 }
 
-/* ---- loading -------------------------------------------------------------------------------------- */
+/* ---- loading
+ * -------------------------------------------------------------------------------------- */
 
 static cyaml_config_t cyaml_config(struct sb *log)
 {
-	return (cyaml_config_t){.log_level = CYAML_LOG_ERROR, .log_fn = cyaml_quiet, .log_ctx = log,
+	return (cyaml_config_t){.log_level = CYAML_LOG_ERROR,
+				.log_fn = cyaml_quiet,
+				.log_ctx = log,
 				.mem_fn = cyaml_mem};
 }
 
-int config_schema_load(const struct config_schema *s, const struct ynode *root, struct config_raw **ret,
-		       struct diag *d)
+int config_schema_load(const struct config_schema *s, const struct ynode *root,
+		       struct config_raw **ret, struct diag *d)
 {
 	AUTO_SB text = {0};
 	AUTO_SB log = {0};
 	ynode_emit(root, &text);
 	cyaml_config_t cfg = cyaml_config(&log);
 	cyaml_data_t *data = NULL;
-	cyaml_err_t e = cyaml_load_data((const uint8_t *)sb_str(&text), text.len, &cfg, &s->top_value, &data, NULL);
+	cyaml_err_t e = cyaml_load_data((const uint8_t *)sb_str(&text), text.len, &cfg,
+					&s->top_value, &data, NULL);
 	if (e != CYAML_OK) {
 		diag_at(d, 0, "%s: %s", cyaml_strerror(e), sb_str(&log));
 		return -EINVAL;

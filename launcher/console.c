@@ -23,7 +23,8 @@ static void poll_close(uv_poll_t *p)
 	}
 }
 
-/* ---- the log ---------------------------------------------------------------------------------- */
+/* ---- the log ----------------------------------------------------------------------------------
+ */
 
 /* Keeps the newer half of a log that has become too long. */
 static void log_shorten(struct console *c)
@@ -48,7 +49,8 @@ static void log_put(struct console *c, const char *p, size_t n)
 		c->log_bytes += (size_t)w;
 }
 
-/* ---- clients ------------------------------------------------------------------------------------ */
+/* ---- clients ------------------------------------------------------------------------------------
+ */
 
 static void client_event(uv_poll_t *p, int status, int events);
 
@@ -94,7 +96,9 @@ static void client_flush(struct console_client *k)
 	}
 	if (k->dropped && k->out.len == 0) {
 		char note[80];
-		int m = snprintf(note, sizeof(note), "\r\n[outrigger: %zu bytes dropped: this client was too slow]\r\n", k->dropped);
+		int m = snprintf(note, sizeof(note),
+				 "\r\n[outrigger: %zu bytes dropped: this client was too slow]\r\n",
+				 k->dropped);
 		k->dropped = 0;
 		queue_put(&k->out, note, (size_t)m);
 	}
@@ -146,12 +150,14 @@ static void client_accept(uv_poll_t *p, int status, int events)
 		if (!c->clients[i].used)
 			k = &c->clients[i];
 	if (!k) {
-		static const char full[] = "outrigger: this console has its most clients already\r\n";
+		static const char full[] =
+			"outrigger: this console has its most clients already\r\n";
 		if (send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL) < 0)
 			return;
 		return;
 	}
-	*k = (struct console_client){.console = c, .fd = fd, .out = {.limit = CONSOLE_CLIENT_QUEUE}};
+	*k = (struct console_client){
+		.console = c, .fd = fd, .out = {.limit = CONSOLE_CLIENT_QUEUE}};
 	if (uv_poll_init(c->poll.loop, &k->poll, fd) < 0)
 		return;
 	fd_steal(&fd);
@@ -163,7 +169,8 @@ static void client_accept(uv_poll_t *p, int status, int events)
 	client_update(k);
 }
 
-/* ---- the device's end ------------------------------------------------------------------------------ */
+/* ---- the device's end
+ * ------------------------------------------------------------------------------ */
 
 static void output(struct console *c, const char *p, size_t n)
 {
@@ -175,7 +182,8 @@ static void output(struct console *c, const char *p, size_t n)
 		front_put(c->front, p, n);
 }
 
-/* Reads once, as much as the foreground can take. Bytes read, 0: no room or nothing there, -1: the end. */
+/* Reads once, as much as the foreground can take. Bytes read, 0: no room or nothing there, -1: the
+ * end. */
 static ssize_t device_read(struct console *c)
 {
 	char buf[READ_CHUNK];
@@ -255,7 +263,8 @@ bool console_drain(struct console *c)
 	return !c->front || front_room(c->front) > 0;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------ */
 
 static int listen_start(struct console *c, uv_loop_t *loop, const char *path, struct err *err)
 {
@@ -275,11 +284,14 @@ static int listen_start(struct console *c, uv_loop_t *loop, const char *path, st
 	return 0;
 }
 
-int console_start(struct console *c, uv_loop_t *loop, const char *device, int *fd, const char *log_path,
-		  const char *socket_path, struct err *err)
+int console_start(struct console *c, uv_loop_t *loop, const char *device, int *fd,
+		  const char *log_path, const char *socket_path, struct err *err)
 {
-	*c = (struct console){.fd = fd_steal(fd), .open = true, .listen_fd = -1,
-			      .in = {.limit = CONSOLE_INPUT_QUEUE}, .back = {.limit = CONSOLE_SCROLLBACK}};
+	*c = (struct console){.fd = fd_steal(fd),
+			      .open = true,
+			      .listen_fd = -1,
+			      .in = {.limit = CONSOLE_INPUT_QUEUE},
+			      .back = {.limit = CONSOLE_SCROLLBACK}};
 	c->device = xstrdup(device);
 	fd_nonblock(c->fd, 1);
 	c->log_fd = open(log_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -287,7 +299,8 @@ int console_start(struct console *c, uv_loop_t *loop, const char *device, int *f
 		return err_set(err, errno, "cannot write %s: %s", log_path, strerror(errno));
 	int r = uv_poll_init(loop, &c->poll, c->fd);
 	if (r < 0)
-		return err_set(err, -r, "cannot poll the console of %s: %s", device, uv_strerror(r));
+		return err_set(err, -r, "cannot poll the console of %s: %s", device,
+			       uv_strerror(r));
 	c->poll.data = c;
 	r = listen_start(c, loop, socket_path, err);
 	if (r == 0)

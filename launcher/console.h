@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Theory of operation. A console joins one device's byte stream (our end of a socket pair) with: the foreground terminal
- * (at most one console has it), a log file of bounded size, and the clients of `outrigger console` over a unix
- * socket. To the foreground nothing is lost: while its queue is full the device's end is not read, and the device
- * tells the guest by its own flags. Without room at a client, that client loses the oldest bytes and is told how many: a
- * slow client never holds the guest up. What is typed goes into one queue to the device; while that is full, its sources
+ * Theory of operation. A console joins one device's byte stream (our end of a socket pair) with:
+ * the foreground terminal (at most one console has it), a log file of bounded size, and the clients
+ * of `outrigger console` over a unix socket. To the foreground nothing is lost: while its queue is
+ * full the device's end is not read, and the device tells the guest by its own flags. Without room
+ * at a client, that client loses the oldest bytes and is told how many: a slow client never holds
+ * the guest up. What is typed goes into one queue to the device; while that is full, its sources
  * are not read. All on the supervisor's loop.
  */
 #include <stdbool.h>
@@ -16,8 +17,8 @@
 #include "launcher/queue.h"
 
 enum {
-	CONSOLE_CLIENTS = 8,		 /* at the same time */
-	CONSOLE_SCROLLBACK = 64 * 1024,	 /* given to a new client */
+	CONSOLE_CLIENTS = 8,		   /* at the same time */
+	CONSOLE_SCROLLBACK = 64 * 1024,	   /* given to a new client */
 	CONSOLE_CLIENT_QUEUE = 256 * 1024, /* what a client may lag behind */
 	CONSOLE_INPUT_QUEUE = 64 * 1024,
 	CONSOLE_LOG_BYTES = 1024 * 1024, /* then the older half is dropped */
@@ -52,10 +53,10 @@ struct console {
 	struct front *front; /* NULL: not at the terminal */
 };
 
-/** console_start - begins to serve: takes *@fd, makes the log at @log_path and listens at @socket_path. 0 or -Exxx;
- * then console_stop() cleans up. */
-int console_start(struct console *c, uv_loop_t *loop, const char *device, int *fd, const char *log_path,
-		  const char *socket_path, struct err *err);
+/** console_start - begins to serve: takes *@fd, makes the log at @log_path and listens at
+ * @socket_path. 0 or -Exxx; then console_stop() cleans up. */
+int console_start(struct console *c, uv_loop_t *loop, const char *device, int *fd,
+		  const char *log_path, const char *socket_path, struct err *err);
 
 /** console_attach - shows it in the foreground from now on. @f is borrowed. */
 void console_attach(struct console *c, struct front *f);
@@ -66,9 +67,10 @@ size_t console_type(struct console *c, const char *p, size_t n);
 /** console_update - brings what is polled in line with the room in the queues. */
 void console_update(struct console *c);
 
-/** console_drain - reads what the device still left, after its daemon is gone, as far as the foreground has room.
- * true: nothing is left. */
+/** console_drain - reads what the device still left, after its daemon is gone, as far as the
+ * foreground has room. true: nothing is left. */
 bool console_drain(struct console *c);
 
-/** console_stop - closes all; the uv handles are closed by the loop's end. A zeroed one is allowed. */
+/** console_stop - closes all; the uv handles are closed by the loop's end. A zeroed one is allowed.
+ */
 void console_stop(struct console *c);

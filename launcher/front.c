@@ -21,7 +21,8 @@ static void write_done(uv_fs_t *req)
 	uv_fs_req_cleanup(req);
 	f->writing = false;
 	if (n == UV_EINTR || n == UV_EAGAIN)
-		n = 0; /* EAGAIN: someone else made the terminal non-blocking; the pool's thread tries again */
+		n = 0; /* EAGAIN: someone else made the terminal non-blocking; the pool's thread
+			  tries again */
 	if (n < 0) {
 		f->gone = true;
 		queue_drop(&f->out, f->out.len);
@@ -75,7 +76,8 @@ bool front_idle(const struct front *f)
 	return !f->writing && (f->gone || f->out.len == 0);
 }
 
-/* ---- input -------------------------------------------------------------------------------------- */
+/* ---- input --------------------------------------------------------------------------------------
+ */
 
 /* Bytes of input that can be taken. A terminal is always read, or Ctrl-A x would stop working. */
 static size_t input_room(const struct front *f)
@@ -167,11 +169,17 @@ static void input_start(struct front *f)
 	}
 }
 
-void front_start(struct front *f, uv_loop_t *loop, struct console *c, bool input, front_key_fn on_key,
-		 front_gone_fn on_gone, void *arg)
+void front_start(struct front *f, uv_loop_t *loop, struct console *c, bool input,
+		 front_key_fn on_key, front_gone_fn on_gone, void *arg)
 {
-	*f = (struct front){.loop = loop, .console = c, .epoll_fd = -1, .on_key = on_key, .on_gone = on_gone,
-			    .arg = arg, .out = {.limit = FRONT_OUT_QUEUE}, .typed = {.limit = FRONT_TTY_INPUT}};
+	*f = (struct front){.loop = loop,
+			    .console = c,
+			    .epoll_fd = -1,
+			    .on_key = on_key,
+			    .on_gone = on_gone,
+			    .arg = arg,
+			    .out = {.limit = FRONT_OUT_QUEUE},
+			    .typed = {.limit = FRONT_TTY_INPUT}};
 	f->chunk = xalloc(CHUNK, 1);
 	if (input)
 		input_start(f);

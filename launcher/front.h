@@ -3,9 +3,10 @@
 /*
  * The foreground: standard input and output of `outrigger run`.
  *
- * Theory of operation. Our standard streams are shared with the user's shell, so they are never made non-blocking. Output is
- * written by libuv's thread pool, one write at a time; input is polled through an epoll instance of our own,
- * since uv_poll would set O_NONBLOCK; a file or /dev/null, which cannot be polled, is read when there is room.
+ * Theory of operation. Our standard streams are shared with the user's shell, so they are never
+ * made non-blocking. Output is written by libuv's thread pool, one write at a time; input is polled
+ * through an epoll instance of our own, since uv_poll would set O_NONBLOCK; a file or /dev/null,
+ * which cannot be polled, is read when there is room.
  */
 #include <stdbool.h>
 #include <uv.h>
@@ -39,8 +40,8 @@ struct front {
 };
 
 /** front_start - takes standard input (if @input) and output; a terminal becomes raw. */
-void front_start(struct front *f, uv_loop_t *loop, struct console *c, bool input, front_key_fn on_key,
-		 front_gone_fn on_gone, void *arg);
+void front_start(struct front *f, uv_loop_t *loop, struct console *c, bool input,
+		 front_key_fn on_key, front_gone_fn on_gone, void *arg);
 
 /** front_room - bytes of output that can be taken now. */
 size_t front_room(const struct front *f);
@@ -54,9 +55,11 @@ void front_update(struct front *f);
 /** front_idle - true if all output was written. */
 bool front_idle(const struct front *f);
 
-/** front_line_begin - what brings the terminal to the start of a line before a message of ours: "", "\r" or
+/** front_line_begin - what brings the terminal to the start of a line before a message of ours: "",
+ * "\r" or
  * "\r\n". */
 const char *front_line_begin(const struct front *f);
 
-/** front_stop - restores the terminal; what is still unwritten is dropped. A zeroed one is allowed. */
+/** front_stop - restores the terminal; what is still unwritten is dropped. A zeroed one is allowed.
+ */
 void front_stop(struct front *f);

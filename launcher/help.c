@@ -7,8 +7,9 @@
 static void option_line(FILE *out, const struct option_def *o)
 {
 	char left[64];
-	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : " ", o->letter ? o->letter : ' ',
-		 o->letter ? ", " : "  ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : " ",
+		 o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->arg ? " " : "",
+		 o->arg ? o->arg : "");
 	if (strlen(left) > 26)
 		fprintf(out, "  %s\n  %-26s  %s\n", left, "", o->help);
 	else
@@ -29,17 +30,21 @@ void verb_help(const struct verb *v, FILE *out)
 
 void overview_help(FILE *out)
 {
-	fprintf(out, "Usage: outrigger VERB [OPERAND | OPTION]...\n"
-		     "A hypervisor whose every device model runs in a process of its own.\n\nVerbs:\n");
+	fprintf(out,
+		"Usage: outrigger VERB [OPERAND | OPTION]...\n"
+		"A hypervisor whose every device model runs in a process of its own.\n\nVerbs:\n");
 	for (const struct verb *const *v = verb_table; *v; v++)
 		fprintf(out, "  %-12s %s\n", (*v)->name, (*v)->summary);
 	fprintf(out, "\nEach verb has --help. Options may follow or precede operands.\n"
-		     "Exit codes: 0 done, 1 the operation failed, 2 bad usage or config; `run` has more.\n"
-		     "Environment: OUTRIGGER_BINDIR (where hv and models are), OUTRIGGER_LOG (err, warn, info,\n"
+		     "Exit codes: 0 done, 1 the operation failed, 2 bad usage or config; `run` has "
+		     "more.\n"
+		     "Environment: OUTRIGGER_BINDIR (where hv and models are), OUTRIGGER_LOG (err, "
+		     "warn, info,\n"
 		     "debug), XDG_RUNTIME_DIR and XDG_CACHE_HOME.\n");
 }
 
-/* ---- bash completion --------------------------------------------------------------------------- */
+/* ---- bash completion ---------------------------------------------------------------------------
+ */
 
 static void bash_words(FILE *out, const char *words)
 {
@@ -51,11 +56,16 @@ static void bash_words(FILE *out, const char *words)
 		fputs("COMPREPLY=($(compgen -d -- \"$cur\"))", out);
 	else if (strcmp(words, "@config") == 0)
 		fputs("compopt -o filenames; COMPREPLY=($(compgen -f -X '!*.yaml' -- \"$cur\") "
-		      "$(compgen -d -- \"$cur\"))", out);
+		      "$(compgen -d -- \"$cur\"))",
+		      out);
 	else if (strcmp(words, "@vm") == 0)
-		fputs("COMPREPLY=($(compgen -W \"$(outrigger ps --names 2>/dev/null)\" -- \"$cur\"))", out);
+		fputs("COMPREPLY=($(compgen -W \"$(outrigger ps --names 2>/dev/null)\" -- "
+		      "\"$cur\"))",
+		      out);
 	else if (strcmp(words, "@model") == 0)
-		fputs("COMPREPLY=($(compgen -W \"$(outrigger models --names 2>/dev/null)\" -- \"$cur\"))", out);
+		fputs("COMPREPLY=($(compgen -W \"$(outrigger models --names 2>/dev/null)\" -- "
+		      "\"$cur\"))",
+		      out);
 	else
 		fprintf(out, "COMPREPLY=($(compgen -W '%s' -- \"$cur\"))", words);
 }
@@ -84,8 +94,11 @@ static void bash_verb(FILE *out, const struct verb *v)
 void docgen_bash(FILE *out)
 {
 	fputs("# bash completion of outrigger(1), made by `outrigger completion bash`\n"
-	      "_outrigger() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-	      "\tCOMPREPLY=()\n\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\tCOMPREPLY=($(compgen -W '--help --version", out);
+	      "_outrigger() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} "
+	      "prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+	      "\tCOMPREPLY=()\n\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\tCOMPREPLY=($(compgen -W "
+	      "'--help --version",
+	      out);
 	for (const struct verb *const *v = verb_table; *v; v++)
 		fprintf(out, " %s", (*v)->name);
 	fputs("' -- \"$cur\"))\n\t\treturn\n\tfi\n\tcase ${COMP_WORDS[1]} in\n", out);
@@ -129,17 +142,24 @@ static void man_head(FILE *out, const char *title, const char *name, const char 
 
 static void man_overview(FILE *out)
 {
-	man_head(out, "outrigger", "outrigger", "a hypervisor whose every device model runs in a process of its own");
-	fputs(".SH SYNOPSIS\n.B outrigger\n.I VERB\n[\\fIOPERAND\\fR | \\fIOPTION\\fR]...\n.SH VERBS\n", out);
+	man_head(out, "outrigger", "outrigger",
+		 "a hypervisor whose every device model runs in a process of its own");
+	fputs(".SH SYNOPSIS\n.B outrigger\n.I VERB\n[\\fIOPERAND\\fR | \\fIOPTION\\fR]...\n.SH "
+	      "VERBS\n",
+	      out);
 	for (const struct verb *const *v = verb_table; *v; v++) {
 		fprintf(out, ".TP\n.B %s\n", (*v)->name);
 		man_text(out, (*v)->summary);
 		fprintf(out, ". See outrigger\\-%s(1).\n", (*v)->name);
 	}
-	fputs(".SH EXIT STATUS\n.TP\n0\ndone\n.TP\n1\nthe operation failed\n.TP\n2\nbad usage or config\n"
-	      ".SH ENVIRONMENT\n.TP\nOUTRIGGER_BINDIR\nfolder of outrigger\\-hv and the device models\n"
-	      ".TP\nOUTRIGGER_LOG\nerr, warn, info or debug\n.TP\nXDG_RUNTIME_DIR\nparent of the folder of running VMs\n"
-	      ".TP\nXDG_CACHE_HOME\nparent of the cache of model descriptions\n", out);
+	fputs(".SH EXIT STATUS\n.TP\n0\ndone\n.TP\n1\nthe operation failed\n.TP\n2\nbad usage or "
+	      "config\n"
+	      ".SH ENVIRONMENT\n.TP\nOUTRIGGER_BINDIR\nfolder of outrigger\\-hv and the device "
+	      "models\n"
+	      ".TP\nOUTRIGGER_LOG\nerr, warn, info or debug\n.TP\nXDG_RUNTIME_DIR\nparent of the "
+	      "folder of running VMs\n"
+	      ".TP\nXDG_CACHE_HOME\nparent of the cache of model descriptions\n",
+	      out);
 }
 
 void docgen_man(const struct verb *v, FILE *out)
@@ -151,7 +171,8 @@ void docgen_man(const struct verb *v, FILE *out)
 	char name[64];
 	snprintf(name, sizeof(name), "outrigger-%s", v->name);
 	man_head(out, name, name, v->summary);
-	fprintf(out, ".SH SYNOPSIS\n.B outrigger %s\n%s\n[\\fIOPTION\\fR]...\n", v->name, v->operands);
+	fprintf(out, ".SH SYNOPSIS\n.B outrigger %s\n%s\n[\\fIOPTION\\fR]...\n", v->name,
+		v->operands);
 	if (v->text) {
 		fputs(".SH DESCRIPTION\n", out);
 		man_text(out, v->text);
@@ -164,7 +185,8 @@ void docgen_man(const struct verb *v, FILE *out)
 			fprintf(out, "\\fB\\-%c\\fR, ", o->letter);
 		fputs("\\fB\\-\\-", out);
 		man_text(out, o->name);
-		fprintf(out, "\\fR%s%s%s\n", o->arg ? " \\fI" : "", o->arg ? o->arg : "", o->arg ? "\\fR" : "");
+		fprintf(out, "\\fR%s%s%s\n", o->arg ? " \\fI" : "", o->arg ? o->arg : "",
+			o->arg ? "\\fR" : "");
 		man_text(out, o->help);
 		fputc('\n', out);
 	}

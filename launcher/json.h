@@ -12,12 +12,13 @@ struct json {
 	bool some[16]; /* the level has a member already */
 };
 
-/** json_open / json_close - begins an object ('{') or array ('['), as member @key (NULL in an array). */
+/** json_open / json_close - begins an object ('{') or array ('['), as member @key (NULL in an
+ * array). */
 void json_open(struct json *j, const char *key, char kind);
 void json_close(struct json *j, char kind);
 
-/** json_str, json_u64, json_i64, json_bool, json_null - one member; @key is NULL in an array. A NULL string is null;
- * bytes that are not UTF-8 become U+FFFD. */
+/** json_str, json_u64, json_i64, json_bool, json_null - one member; @key is NULL in an array. A
+ * NULL string is null; bytes that are not UTF-8 become U+FFFD. */
 void json_str(struct json *j, const char *key, const char *value);
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_i64(struct json *j, const char *key, int64_t value);

@@ -3,8 +3,9 @@
 #include <stddef.h>
 #include <string.h>
 
-/* The memory map of QEMU's "virt" board (QEMU documentation, "virt generic virtual platform"; addresses as in the device
- * tree it gives its guests), so that kernels and firmware made for it run. */
+/* The memory map of QEMU's "virt" board (QEMU documentation, "virt generic virtual platform";
+ * addresses as in the device tree it gives its guests), so that kernels and firmware made for it
+ * run. */
 static const struct machine_block virt_blocks[] = {
 	{"the interrupt controller's distributor (GICD)", 0x08000000, 0x10000},
 	{"the interrupt controller's redistributors (GICR)", 0x080a0000, 0xf60000},

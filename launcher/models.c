@@ -45,7 +45,8 @@ char *bindir(void)
 	return xstrdup(path);
 }
 
-/* ---- the cache ------------------------------------------------------------------------------------ */
+/* ---- the cache
+ * ------------------------------------------------------------------------------------ */
 
 /* The folder of the cache, made if need be; NULL when there is no place for it. */
 static char *cache_dir(void)
@@ -84,8 +85,8 @@ static char *cache_path(const char *dir, const struct model *m)
 /* The first line of a cache file: what the description was made from. */
 static char *cache_key(const struct ask *a)
 {
-	return xasprintf("outrigger-model %s %s %lld %lld.%09ld %llu\n", OUTRIGGER_VERSION, a->model->path,
-			 (long long)a->st.st_size, (long long)a->st.st_mtim.tv_sec,
+	return xasprintf("outrigger-model %s %s %lld %lld.%09ld %llu\n", OUTRIGGER_VERSION,
+			 a->model->path, (long long)a->st.st_size, (long long)a->st.st_mtim.tv_sec,
 			 a->st.st_mtim.tv_nsec, (unsigned long long)a->st.st_ino);
 }
 
@@ -107,7 +108,8 @@ static bool cache_get(const char *dir, struct ask *a)
 	AUTO_FREE char *key = cache_key(a);
 	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || st.st_size > DESCRIBE_MAX + 8192)
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
+	    st.st_size > DESCRIBE_MAX + 8192)
 		return false;
 	AUTO_FREE char *buf = xalloc((size_t)st.st_size + 1, 1);
 	ssize_t n = fd_read_all(fd, buf, (size_t)st.st_size);
@@ -133,7 +135,8 @@ static void cache_put(const char *dir, struct ask *a)
 		unlink(tmp);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------------------------------
+ */
 
 static void ask_start(struct ask *a)
 {
@@ -185,9 +188,11 @@ static void ask_finish(struct ask *a, const char *dir, bool late)
 	if (late)
 		a->model->why = xstrdup("--describe=pb gave no answer in 2 s");
 	else if (WIFSIGNALED(status))
-		a->model->why = xasprintf("--describe=pb was killed by signal %d", WTERMSIG(status));
+		a->model->why =
+			xasprintf("--describe=pb was killed by signal %d", WTERMSIG(status));
 	else if (WEXITSTATUS(status))
-		a->model->why = xasprintf("--describe=pb ended with exit code %d", WEXITSTATUS(status));
+		a->model->why =
+			xasprintf("--describe=pb ended with exit code %d", WEXITSTATUS(status));
 	else
 		model_take(a->model, a->buf, a->len);
 	if (a->model->desc)
@@ -223,7 +228,8 @@ static void ask_all(struct ask *asks, size_t n, const char *dir)
 	}
 }
 
-/* ---- all of them ---------------------------------------------------------------------------------- */
+/* ---- all of them
+ * ---------------------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
 {
@@ -234,7 +240,8 @@ static int scan(struct models *m, struct err *err)
 {
 	DIR *d = opendir(m->dir);
 	if (!d)
-		return err_set(err, errno, "cannot read %s, the folder of device models: %s", m->dir, strerror(errno));
+		return err_set(err, errno, "cannot read %s, the folder of device models: %s",
+			       m->dir, strerror(errno));
 	for (struct dirent *e; (e = readdir(d)) && m->count < MAX_MODELS;) {
 		if (strncmp(e->d_name, PREFIX, strlen(PREFIX)) != 0 ||
 		    !text_name_ok(e->d_name + strlen(PREFIX)))
@@ -246,7 +253,8 @@ static int scan(struct models *m, struct err *err)
 			continue;
 		}
 		m->items = xrealloc(m->items, m->count + 1, sizeof(*m->items));
-		m->items[m->count++] = (struct model){.name = xstrdup(e->d_name + strlen(PREFIX)), .path = path};
+		m->items[m->count++] =
+			(struct model){.name = xstrdup(e->d_name + strlen(PREFIX)), .path = path};
 	}
 	closedir(d);
 	return 0;

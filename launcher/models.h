@@ -2,14 +2,16 @@
 #pragma once
 /*
  * The installed device models: every executable outrigger-dm-<model> beside the launcher (or in
- * OUTRIGGER_BINDIR). What a model is comes from `outrigger-dm-<model> --describe=pb`; answers are cached under
- * the XDG cache folder by path, size and time of change, so that a start costs no process for it.
+ * OUTRIGGER_BINDIR). What a model is comes from `outrigger-dm-<model> --describe=pb`; answers are
+ * cached under the XDG cache folder by path, size and time of change, so that a start costs no
+ * process for it.
  */
 #include "base/err.h"
 #include "control.pb-c.h"
 #include "launcher/ynode.h"
 
-/** struct model - one installed model. @desc is NULL when it could not be described; then @why says why. */
+/** struct model - one installed model. @desc is NULL when it could not be described; then @why says
+ * why. */
 struct model {
 	char *name; /* after "outrigger-dm-" */
 	char *path;
@@ -36,5 +38,6 @@ const struct model *models_find(const struct models *m, const char *name);
 /** model_option - the description of option @name, or NULL. */
 const Outrigger__OptionDescription *model_option(const struct model *m, const char *name);
 
-/** bindir - the folder of our programs: OUTRIGGER_BINDIR, else that of this executable. Heap string. */
+/** bindir - the folder of our programs: OUTRIGGER_BINDIR, else that of this executable. Heap
+ * string. */
 char *bindir(void);

@@ -5,7 +5,8 @@
 #include "control.pb-c.h"
 #include "proto/port.h"
 
-/** enum port_counter_index - place of a counter in DeviceStatus.counters, which is struct port_counters as words. */
+/** enum port_counter_index - place of a counter in DeviceStatus.counters, which is struct
+ * port_counters as words. */
 enum port_counter_index {
 #define PORT_COUNTER(f) (offsetof(struct port_counters, f) / 8)
 	PC_READS_FORWARDED = PORT_COUNTER(reads_forwarded),
@@ -34,8 +35,8 @@ static inline uint64_t portstats_get(const Outrigger__DeviceStatus *d, unsigned 
 	return index < d->n_counters ? d->counters[index] : 0;
 }
 
-/** portstats_percentile - the latency below which @percent of the sampled accesses were, in ns: the upper
- * edge of its power-of-two bucket; 0 without samples. */
+/** portstats_percentile - the latency below which @percent of the sampled accesses were, in ns: the
+ * upper edge of its power-of-two bucket; 0 without samples. */
 uint64_t portstats_percentile(const Outrigger__DeviceStatus *d, double percent);
 
 /** portstats_samples - how many accesses were sampled. */

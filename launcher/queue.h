@@ -15,7 +15,8 @@ size_t queue_room(const struct queue *q);
 /** queue_put - appends up to @n bytes; returns how many had room. */
 size_t queue_put(struct queue *q, const char *p, size_t n);
 
-/** queue_put_last - appends all @n bytes; over the limit the oldest go. Returns how many bytes were dropped. */
+/** queue_put_last - appends all @n bytes; over the limit the oldest go. Returns how many bytes were
+ * dropped. */
 size_t queue_put_last(struct queue *q, const char *p, size_t n);
 
 /** queue_head - the bytes at the front; *@ret_len how many. Borrowed until the next put. */

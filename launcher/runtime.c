@@ -17,14 +17,19 @@ static int private_dir(const char *dir, struct err *err)
 {
 	struct stat st;
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return err_set(err, errno, "cannot make the runtime folder %s: %s", dir, strerror(errno));
+		return err_set(err, errno, "cannot make the runtime folder %s: %s", dir,
+			       strerror(errno));
 	if (lstat(dir, &st) < 0)
-		return err_set(err, errno, "cannot look at the runtime folder %s: %s", dir, strerror(errno));
+		return err_set(err, errno, "cannot look at the runtime folder %s: %s", dir,
+			       strerror(errno));
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-		return err_set(err, EPERM, "%s is not a folder of user %u; remove it, or set XDG_RUNTIME_DIR to a folder of yours",
+		return err_set(err, EPERM,
+			       "%s is not a folder of user %u; remove it, or set XDG_RUNTIME_DIR "
+			       "to a folder of yours",
 			       dir, geteuid());
 	if ((st.st_mode & 077) && chmod(dir, 0700) < 0)
-		return err_set(err, errno, "cannot close the runtime folder %s to others: %s", dir, strerror(errno));
+		return err_set(err, errno, "cannot close the runtime folder %s to others: %s", dir,
+			       strerror(errno));
 	return 0;
 }
 
@@ -33,7 +38,8 @@ int runtime_base(char **ret, struct err *err)
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	struct stat st;
 	char *dir;
-	if (xdg && xdg[0] == '/' && stat(xdg, &st) == 0 && S_ISDIR(st.st_mode) && access(xdg, W_OK) == 0)
+	if (xdg && xdg[0] == '/' && stat(xdg, &st) == 0 && S_ISDIR(st.st_mode) &&
+	    access(xdg, W_OK) == 0)
 		dir = xasprintf("%s/outrigger", xdg);
 	else
 		dir = xasprintf("/tmp/outrigger-%u", geteuid());
@@ -86,9 +92,11 @@ int runtime_create(struct runtime *rt, const char *name, size_t longest, struct 
 	char *dir = xasprintf("%s/%s", base, name);
 	size_t most = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
 	if (strlen(dir) + 1 + longest > most) {
-		r = err_set(err, ENAMETOOLONG, "the runtime folder %s is too long: a socket in it would have a path of %zu bytes, "
-			    "at most %zu are possible; use a shorter --name or XDG_RUNTIME_DIR", dir,
-			    strlen(dir) + 1 + longest, most);
+		r = err_set(err, ENAMETOOLONG,
+			    "the runtime folder %s is too long: a socket in it would have a path "
+			    "of %zu bytes, "
+			    "at most %zu are possible; use a shorter --name or XDG_RUNTIME_DIR",
+			    dir, strlen(dir) + 1 + longest, most);
 		free(dir);
 		return r;
 	}
@@ -97,8 +105,11 @@ int runtime_create(struct runtime *rt, const char *name, size_t longest, struct 
 		r = lock_take(dir, err);
 	if (r < 0) {
 		if (r == -EBUSY)
-			err_set(err, EBUSY, "a VM named %s is already running; stop it with `outrigger stop %s`, or give this one "
-				"another name with --name", name, name);
+			err_set(err, EBUSY,
+				"a VM named %s is already running; stop it with `outrigger stop "
+				"%s`, or give this one "
+				"another name with --name",
+				name, name);
 		free(dir);
 		return r;
 	}

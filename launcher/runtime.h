@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The runtime folder: one folder per running VM, private to the user, held by a lock while the VM lives. */
+/* The runtime folder: one folder per running VM, private to the user, held by a lock while the VM
+ * lives. */
 #include <stdbool.h>
 #include <sys/types.h>
 #include "base/err.h"
@@ -15,9 +16,9 @@ struct runtime {
  * /tmp/outrigger-<uid>. Mode 0700, ours. 0 and a heap string, or -Exxx. */
 int runtime_base(char **ret, struct err *err);
 
-/** runtime_create - makes the folder of VM @name and takes its lock; what a dead VM left is removed. @longest: bytes
- * that the longest socket address adds to the folder's path. -EBUSY: that VM runs; -ENAMETOOLONG: a socket's
- * path would not fit 107 bytes; else -Exxx. */
+/** runtime_create - makes the folder of VM @name and takes its lock; what a dead VM left is
+ * removed. @longest: bytes that the longest socket address adds to the folder's path. -EBUSY: that
+ * VM runs; -ENAMETOOLONG: a socket's path would not fit 107 bytes; else -Exxx. */
 int runtime_create(struct runtime *rt, const char *name, size_t longest, struct err *err);
 
 /** runtime_remove - removes the folder and drops the lock. A zeroed @rt is allowed. */

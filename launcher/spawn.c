@@ -18,7 +18,8 @@ extern char **environ;
 
 enum { LOG_TAIL_BYTES = 16384 };
 
-/* ---- in the child: only async-signal-safe calls, for other threads may have held locks ------------------- */
+/* ---- in the child: only async-signal-safe calls, for other threads may have held locks
+ * ------------------- */
 
 static void put_file(const char *path, const char *text)
 {
@@ -76,7 +77,8 @@ _Noreturn static void child_run(const struct child_plan *p)
 	_exit(127);
 }
 
-/* ---- in the parent ---------------------------------------------------------------------------------- */
+/* ---- in the parent
+ * ---------------------------------------------------------------------------------- */
 
 /* Our environment and @add, which wins. The array is heap, its strings are borrowed. */
 static char **env_make(const char *const *add)
@@ -119,10 +121,13 @@ static pid_t fork_isolated(struct child_plan *p)
 int spawn_start(const struct spawn *s, pid_t *ret_pid, bool *ret_isolated, struct err *err)
 {
 	struct child_plan p = {.s = s, .parent = getpid()};
-	AUTO_FD log_fd = open(s->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	AUTO_FD log_fd =
+		open(s->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+		     0600);
 	AUTO_FD null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (log_fd < 0 || null_fd < 0)
-		return err_set(err, errno, "cannot open %s: %s", log_fd < 0 ? s->log_path : "/dev/null", strerror(errno));
+		return err_set(err, errno, "cannot open %s: %s",
+			       log_fd < 0 ? s->log_path : "/dev/null", strerror(errno));
 	p.log_fd = log_fd;
 	p.null_fd = null_fd;
 	snprintf(p.uid_map, sizeof(p.uid_map), "%u %u 1", geteuid(), geteuid());

@@ -9,14 +9,15 @@
 struct spawn {
 	const char *path;
 	const char *const *argv; /* NULL-terminated */
-	const char *const *env;  /* added to ours, "NAME=value", NULL-terminated, may be NULL */
+	const char *const *env;	 /* added to ours, "NAME=value", NULL-terminated, may be NULL */
 	const char *log_path;	 /* standard output and error go there; made new */
 	int keep_fd;		 /* descriptor the program inherits, -1: none */
 	bool pid_namespace;	 /* ask for one; where the host refuses, it runs without */
 };
 
-/** spawn_start - starts it; never waits for it. 0 with *@ret_pid and *@ret_isolated (it has its own PID
- * namespace), or -Exxx. A program that cannot be executed ends with code 127 and says why in its log. */
+/** spawn_start - starts it; never waits for it. 0 with *@ret_pid and *@ret_isolated (it has its own
+ * PID namespace), or -Exxx. A program that cannot be executed ends with code 127 and says why in
+ * its log. */
 int spawn_start(const struct spawn *s, pid_t *ret_pid, bool *ret_isolated, struct err *err);
 
 /** spawn_status_text - "exit code 3" or "signal 9 (Killed)" in @buf. Returns @buf. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Inside of the supervisor (supervise.c, sup_start.c, sup_hv.c, sup_cli.c, sup_end.c). One thread, one libuv loop.
+ * Inside of the supervisor (supervise.c, sup_start.c, sup_hv.c, sup_cli.c, sup_end.c). One thread,
+ * one libuv loop.
  *
- * Theory of operation. Phases go one way: STARTING (processes are spawned, daemons dock) -> RUNNING -> ENDING (everyone
- * was told to go; a timer makes sure) -> done, when every child was reaped and the console was written out. Whatever
- * goes wrong calls sup_end() with the exit code and the reason; the first call wins. Deaths are seen by SIGCHLD, never by
- * a timeout.
+ * Theory of operation. Phases go one way: STARTING (processes are spawned, daemons dock) -> RUNNING
+ * -> ENDING (everyone was told to go; a timer makes sure) -> done, when every child was reaped and
+ * the console was written out. Whatever goes wrong calls sup_end() with the exit code and the
+ * reason; the first call wins. Deaths are seen by SIGCHLD, never by a timeout.
  */
 #include <uv.h>
 #include "launcher/backend.h"
@@ -28,12 +29,12 @@ enum {
 
 /** struct sup_process - hv or a daemon. */
 struct sup_process {
-	const char *name;  /* borrows: "hv" or the device's name */
+	const char *name; /* borrows: "hv" or the device's name */
 	char *program, *log_path;
-	pid_t pid;	   /* 0: not started */
+	pid_t pid; /* 0: not started */
 	bool alive, isolated;
-	bool judged;	   /* its death was reported */
-	int status;	   /* of waitpid(), once dead */
+	bool judged; /* its death was reported */
+	int status;  /* of waitpid(), once dead */
 };
 
 /** struct sup_device - one device. */
@@ -72,7 +73,7 @@ struct sup {
 	uint64_t cli_pending; /* id of the status request that a client waits for, 0: none */
 	uint8_t *cli_config;  /* packed VmConfig without tokens */
 	size_t cli_config_len;
-	char *config_path;    /* absolute */
+	char *config_path; /* absolute */
 	char started[32];
 
 	struct console *consoles;
@@ -91,7 +92,8 @@ void sup_say(struct sup *s, const char *fmt, ...) __attribute__((format(printf, 
 void sup_tell(struct sup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /** sup_end - the VM is to end with @exit_code for the reason given; only the first call counts. */
-void sup_end(struct sup *s, int exit_code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void sup_end(struct sup *s, int exit_code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /** sup_reap - collects dead children and draws the consequences. */
 void sup_reap(struct sup *s);
 /** sup_verdict - reports the daemons that died by themselves; @t->data is the supervisor. */
@@ -101,14 +103,16 @@ void sup_check_done(struct sup *s);
 /** sup_kill - SIGKILL to all that lives. */
 void sup_kill(struct sup *s);
 
-/** sup_start - runtime folder, descriptors, hv, daemons, control links. Returns 0 or the exit code. */
+/** sup_start - runtime folder, descriptors, hv, daemons, control links. Returns 0 or the exit code.
+ */
 int sup_start(struct sup *s);
 /** sup_front_start - consoles to the foreground, as --console says. */
 void sup_front_start(struct sup *s);
 
 /** sup_hv_connect - dials hv; goes on with the loop meanwhile. */
 void sup_hv_connect(struct sup *s);
-/** sup_hv_request - sends one request; which: the oneof case. Returns its id, 0 if it could not be sent. */
+/** sup_hv_request - sends one request; which: the oneof case. Returns its id, 0 if it could not be
+ * sent. */
 uint64_t sup_hv_request(struct sup *s, Outrigger__HvRequest__KindCase which);
 
 /** sup_cli_start - opens the supervisor's socket. 0 or -Exxx. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The supervisor's own socket: what `ps`, `stats`, `stop` and `console` ask. One request at a time. */
+/* The supervisor's own socket: what `ps`, `stats`, `stop` and `console` ask. One request at a time.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,8 @@ void sup_cli_status(struct sup *s, const Outrigger__VmStatus *vm)
 	/* The pids are ours: hv may not see into another namespace. */
 	for (size_t i = 0; i < r.vm->n_devices; i++)
 		for (size_t k = 0; k < s->ndevices; k++)
-			if (strcmp(r.vm->devices[i]->name, s->devices[k].cfg->name) == 0 && r.vm->devices[i]->pid == 0)
+			if (strcmp(r.vm->devices[i]->name, s->devices[k].cfg->name) == 0 &&
+			    r.vm->devices[i]->pid == 0)
 				r.vm->devices[i]->pid = s->devices[k].proc.pid;
 	r.blob.data = s->cli_config;
 	r.blob.len = s->cli_config_len;
@@ -84,15 +86,18 @@ static void verb_console(struct sup *s, const char *device)
 	AUTO_SB known = {0};
 	for (size_t i = 0; i < s->nconsoles; i++) {
 		if (!device || strcmp(device, s->consoles[i].device) == 0) {
-			AUTO_FREE char *path = xasprintf("%s/console.%s", s->rt.dir, s->consoles[i].device);
+			AUTO_FREE char *path =
+				xasprintf("%s/console.%s", s->rt.dir, s->consoles[i].device);
 			r.console_path = path;
 			cli_reply(s, &r);
 			return;
 		}
 		sb_addf(&known, "%s%s", i ? ", " : "", s->consoles[i].device);
 	}
-	AUTO_FREE char *text = !s->nconsoles ? xstrdup("this VM has no device with chardev: console")
-					     : xasprintf("device %s has no console; there is one of %s", device, sb_str(&known));
+	AUTO_FREE char *text = !s->nconsoles
+				       ? xstrdup("this VM has no device with chardev: console")
+				       : xasprintf("device %s has no console; there is one of %s",
+						   device, sb_str(&known));
 	cli_error(s, text);
 }
 
@@ -106,8 +111,9 @@ static void dispatch(struct sup *s, const Outrigger__CliRequest *q)
 	} else if (strcmp(q->verb, "console") == 0) {
 		verb_console(s, arg);
 	} else {
-		AUTO_FREE char *text = xasprintf("this supervisor does not know \"%s\": it is version %s", q->verb,
-						 OUTRIGGER_VERSION);
+		AUTO_FREE char *text =
+			xasprintf("this supervisor does not know \"%s\": it is version %s", q->verb,
+				  OUTRIGGER_VERSION);
 		cli_error(s, text);
 	}
 }
@@ -134,7 +140,7 @@ static void cli_readable(uv_poll_t *p, int status, int events)
 static void config_keep(struct sup *s)
 {
 	for (size_t i = 0; i < s->vmconfig.msg.n_devices; i++)
-		s->vmconfig.msg.devices[i]->token = (char *)(uintptr_t)"";
+		s->vmconfig.msg.devices[i]->token = (char *)(uintptr_t) "";
 	s->cli_config_len = outrigger__vm_config__get_packed_size(&s->vmconfig.msg);
 	s->cli_config = xalloc(s->cli_config_len, 1);
 	outrigger__vm_config__pack(&s->vmconfig.msg, s->cli_config);

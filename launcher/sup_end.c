@@ -51,8 +51,8 @@ void sup_end(struct sup *s, int exit_code, const char *fmt, ...)
 	sup_check_done(s);
 }
 
-/* hv is gone: a daemon without a port has nothing to do but write out what it still holds. It sees its dock close and
- * ends by itself; one that docked never is ended here. */
+/* hv is gone: a daemon without a port has nothing to do but write out what it still holds. It sees
+ * its dock close and ends by itself; one that docked never is ended here. */
 static void hv_gone(struct sup *s)
 {
 	for (size_t i = 0; i < s->ndevices; i++)
@@ -64,9 +64,11 @@ static void report_death(struct sup *s, const struct sup_process *p, const char 
 {
 	char how[64];
 	AUTO_FREE char *tail = spawn_log_tail(p->log_path, QUOTED_LINES, "    ");
-	sup_tell(s, "%s%s%s%s (pid %d) ended with %s%s", p->name, model ? " (" : "", model ? model : "", model ? ")" : "",
-		 p->pid, spawn_status_text(how, p->status), tail[0] ? "; its last log lines:" : ", no log lines");
-	for (char *save = NULL, *line = strtok_r(tail, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+	sup_tell(s, "%s%s%s%s (pid %d) ended with %s%s", p->name, model ? " (" : "",
+		 model ? model : "", model ? ")" : "", p->pid, spawn_status_text(how, p->status),
+		 tail[0] ? "; its last log lines:" : ", no log lines");
+	for (char *save = NULL, *line = strtok_r(tail, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
 		fprintf(stderr, "%s%s", line, term_eol());
 }
 
@@ -76,13 +78,16 @@ static void hv_died(struct sup *s)
 	spawn_status_text(how, s->hv.status);
 	sup_verdict(&s->verdict_timer);
 	bool clean = WIFEXITED(s->hv.status) && WEXITSTATUS(s->hv.status) == 0;
-	/* Its last words may still be in the control socket: give them a chance to be the reason. */
+	/* Its last words may still be in the control socket: give them a chance to be the reason.
+	 */
 	if (s->hv_ctl && s->phase != SUP_ENDING)
 		s->hv_poll.poll_cb(&s->hv_poll, 0, UV_READABLE);
 	if (s->phase != SUP_ENDING) {
 		bool ran = s->start_sent; /* "running" may have been lost with hv */
 		report_death(s, &s->hv, NULL);
-		sup_end(s, ran ? EXIT_LOST : EXIT_FAILED, ran ? "guest was lost: hv (pid %d) ended with %s" : "the VM could not start: hv (pid %d) ended with %s",
+		sup_end(s, ran ? EXIT_LOST : EXIT_FAILED,
+			ran ? "guest was lost: hv (pid %d) ended with %s"
+			    : "the VM could not start: hv (pid %d) ended with %s",
 			s->hv.pid, how);
 	} else if (!clean && !(WIFSIGNALED(s->hv.status) && WTERMSIG(s->hv.status) == SIGKILL)) {
 		report_death(s, &s->hv, NULL);
@@ -91,8 +96,9 @@ static void hv_died(struct sup *s)
 }
 
 /*
- * When hv ends, its daemons end too, and often they are seen first. So a daemon's death is judged a moment later: if hv is dead by
- * then, it is hv's, and only a daemon that was killed by a signal is worth a line.
+ * When hv ends, its daemons end too, and often they are seen first. So a daemon's death is judged a
+ * moment later: if hv is dead by then, it is hv's, and only a daemon that was killed by a signal is
+ * worth a line.
  */
 void sup_verdict(uv_timer_t *t)
 {
@@ -107,8 +113,10 @@ void sup_verdict(uv_timer_t *t)
 			continue;
 		report_death(s, &dev->proc, dev->cfg->model->name);
 		if (s->phase == SUP_STARTING && s->hv.alive)
-			sup_end(s, EXIT_FAILED, "the VM could not start: device %s (%s, pid %d) ended with %s", dev->cfg->name,
-				dev->cfg->model->name, dev->proc.pid, spawn_status_text(how, dev->proc.status));
+			sup_end(s, EXIT_FAILED,
+				"the VM could not start: device %s (%s, pid %d) ended with %s",
+				dev->cfg->name, dev->cfg->model->name, dev->proc.pid,
+				spawn_status_text(how, dev->proc.status));
 	}
 }
 
@@ -139,7 +147,8 @@ void sup_check_done(struct sup *s)
 			return;
 	for (size_t i = 0; i < s->nconsoles; i++) {
 		if (s->consoles[i].fd >= 0 && !console_drain(&s->consoles[i]))
-			return; /* the foreground is slow: write_done comes back here through the loop */
+			return; /* the foreground is slow: write_done comes back here through the
+				   loop */
 	}
 	if (s->front_on && !front_idle(&s->front))
 		return;

@@ -54,10 +54,11 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 	if (!news || s->phase == SUP_ENDING)
 		return;
 	if (strcmp(ds->state, "dead") == 0 || strcmp(ds->state, "quarantined") == 0)
-		sup_tell(s, "%s (%s) is %s%s%s; policy: %s", ds->name, dev->cfg->model->name, ds->state, ds->why[0] ? ": " : "",
-			 ds->why, dev->cfg->on_failure);
+		sup_tell(s, "%s (%s) is %s%s%s; policy: %s", ds->name, dev->cfg->model->name,
+			 ds->state, ds->why[0] ? ": " : "", ds->why, dev->cfg->on_failure);
 	else
-		sup_say(s, "%s: %s%s", ds->name, strcmp(ds->state, "serving") == 0 ? "registered and serving" : ds->state,
+		sup_say(s, "%s: %s%s", ds->name,
+			strcmp(ds->state, "serving") == 0 ? "registered and serving" : ds->state,
 			dev->proc.isolated ? "" : " (no PID namespace here)");
 }
 
@@ -100,14 +101,18 @@ static void event_ended(struct sup *s, const Outrigger__VmEnded *e)
 	double secs = s->running_ns ? (double)(clock_now_ns() - s->running_ns) / 1e9 : 0;
 	static const struct {
 		const char *how, *text;
-	} texts[] = {{"poweroff", "guest powered off"}, {"reset", "guest asked for a reset"},
-		     {"crash", "guest crashed"}, {"stopped", "guest was stopped"}, {"lost", "guest was lost"}};
+	} texts[] = {{"poweroff", "guest powered off"},
+		     {"reset", "guest asked for a reset"},
+		     {"crash", "guest crashed"},
+		     {"stopped", "guest was stopped"},
+		     {"lost", "guest was lost"}};
 	const char *text = e->how;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (strcmp(e->how, texts[i].how) == 0)
 			text = texts[i].text;
 	bool why = e->why[0] && strcmp(e->how, "poweroff") != 0;
-	sup_end(s, e->exit_code, "%s after %.1f s%s%s", text, secs, why ? ": " : "", why ? e->why : "");
+	sup_end(s, e->exit_code, "%s after %.1f s%s%s", text, secs, why ? ": " : "",
+		why ? e->why : "");
 }
 
 static void event(struct sup *s, const Outrigger__HvEvent *e)
@@ -160,7 +165,8 @@ void sup_hv_connect(struct sup *s)
 {
 	AUTO_FREE char *url = xasprintf("ipc://%s/hv", s->rt.dir);
 	struct err err = {0};
-	/* nng has no dial without blocking that tells of failure; short slices keep signals and deaths seen. */
+	/* nng has no dial without blocking that tells of failure; short slices keep signals and
+	 * deaths seen. */
 	while (s->phase == SUP_STARTING && !s->hv_ctl) {
 		ctl_dial(CTL_PAIR, url, DIAL_SLICE_MS, &s->hv_ctl, &err);
 		if (!s->hv_ctl)

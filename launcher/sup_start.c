@@ -24,7 +24,8 @@ static int spawn_hv(struct sup *s, struct err *err)
 	s->hv.program = xasprintf("%s/outrigger-hv", s->models->dir);
 	s->hv.log_path = runtime_path(&s->rt, "hv.log");
 	const char *argv[] = {s->hv.program, "--launch-fd", fd_text, NULL};
-	struct spawn sp = {.path = s->hv.program, .argv = argv, .log_path = s->hv.log_path, .keep_fd = theirs};
+	struct spawn sp = {
+		.path = s->hv.program, .argv = argv, .log_path = s->hv.log_path, .keep_fd = theirs};
 	int r = spawn_start(&sp, &s->hv.pid, NULL, err);
 	if (r < 0)
 		return r;
@@ -43,8 +44,12 @@ static int spawn_daemon(struct sup *s, struct sup_device *dev, const char *token
 	dev->proc.name = dev->cfg->name;
 	dev->proc.program = xstrdup(dev->cfg->model->path);
 	dev->proc.log_path = runtime_path(&s->rt, log_name);
-	struct spawn sp = {.path = dev->proc.program, .argv = argv, .env = env, .log_path = dev->proc.log_path,
-			   .keep_fd = -1, .pid_namespace = true};
+	struct spawn sp = {.path = dev->proc.program,
+			   .argv = argv,
+			   .env = env,
+			   .log_path = dev->proc.log_path,
+			   .keep_fd = -1,
+			   .pid_namespace = true};
 	int r = spawn_start(&sp, &dev->proc.pid, &dev->proc.isolated, err);
 	if (r < 0)
 		return r;
@@ -80,8 +85,11 @@ static void on_key(void *arg, enum term_key key)
 	if (key == TERM_QUIT)
 		sup_end(s, EXIT_DONE, "quit by Ctrl-A x");
 	else if (key == TERM_HELP)
-		fprintf(stderr, "\r\nCtrl-A x  end the VM\r\nCtrl-A h  this help\r\nCtrl-A Ctrl-A  send Ctrl-A\r\n"
-			"From another terminal: outrigger ps, outrigger stats %s, outrigger stop %s\r\n",
+		fprintf(stderr,
+			"\r\nCtrl-A x  end the VM\r\nCtrl-A h  this help\r\nCtrl-A Ctrl-A  send "
+			"Ctrl-A\r\n"
+			"From another terminal: outrigger ps, outrigger stats %s, outrigger stop "
+			"%s\r\n",
 			s->cfg->name, s->cfg->name);
 	else
 		fprintf(stderr, "\r\n[outrigger: unknown key after Ctrl-A; Ctrl-A h helps]\r\n");
@@ -94,7 +102,8 @@ static void on_gone(void *arg, int error)
 
 void sup_front_start(struct sup *s)
 {
-	if (s->opt.detached || s->opt.console == RUN_CONSOLE_NONE || s->opt.console == RUN_CONSOLE_PTY)
+	if (s->opt.detached || s->opt.console == RUN_CONSOLE_NONE ||
+	    s->opt.console == RUN_CONSOLE_PTY)
 		return;
 	for (size_t i = 0; i < s->backends.count; i++) {
 		const struct backend *b = &s->backends.items[i];

@@ -13,7 +13,8 @@
 #include "launcher/sup.h"
 #include "launcher/verb.h"
 
-/* ---- lines for people ------------------------------------------------------------------------- */
+/* ---- lines for people -------------------------------------------------------------------------
+ */
 
 static void line(struct sup *s, bool time, const char *fmt, va_list ap)
 {
@@ -45,7 +46,8 @@ void sup_tell(struct sup *s, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* ---- signals and timers ------------------------------------------------------------------------ */
+/* ---- signals and timers ------------------------------------------------------------------------
+ */
 
 static void on_signal(uv_signal_t *h, int sig)
 {
@@ -78,7 +80,8 @@ static void start_late(uv_timer_t *t)
 	AUTO_SB waiting = {0};
 	for (size_t i = 0; i < s->ndevices; i++)
 		if (strcmp(s->devices[i].state, "serving") != 0)
-			sb_addf(&waiting, "%s%s (%s)", waiting.len ? ", " : "", s->devices[i].cfg->name,
+			sb_addf(&waiting, "%s%s (%s)", waiting.len ? ", " : "",
+				s->devices[i].cfg->name,
 				s->devices[i].state[0] ? s->devices[i].state : "not docked");
 	sup_end(s, EXIT_FAILED, "the VM did not start within %d s; %s%s", SUP_START_MS / 1000,
 		waiting.len ? "not serving: " : "hv does not run the guest", sb_str(&waiting));
@@ -87,7 +90,8 @@ static void start_late(uv_timer_t *t)
 static void timeout_over(uv_timer_t *t)
 {
 	struct sup *s = t->data;
-	sup_end(s, EXIT_TIMEOUT, "guest stopped: the timeout of %.1f s ran out", (double)s->cfg->timeout_ns / 1e9);
+	sup_end(s, EXIT_TIMEOUT, "guest stopped: the timeout of %.1f s ran out",
+		(double)s->cfg->timeout_ns / 1e9);
 }
 
 static void timers_start(struct sup *s)
@@ -100,10 +104,12 @@ static void timers_start(struct sup *s)
 	}
 	uv_timer_start(&s->start_timer, start_late, SUP_START_MS, 0);
 	if (s->cfg->timeout_ns)
-		uv_timer_start(&s->timeout_timer, timeout_over, s->cfg->timeout_ns / 1000000 + 1, 0);
+		uv_timer_start(&s->timeout_timer, timeout_over, s->cfg->timeout_ns / 1000000 + 1,
+			       0);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------ */
+/* ---- the end ------------------------------------------------------------------------------------
+ */
 
 static void process_fini(struct sup_process *p)
 {
@@ -163,7 +169,8 @@ int supervise(const struct config *c, const struct models *m, const struct run_o
 	uv_loop_init(&s->loop);
 	signals_start(s);
 	timers_start(s);
-	uv_check_t check; /* the console's last bytes leave by callbacks: look after each turn of the loop */
+	uv_check_t check; /* the console's last bytes leave by callbacks: look after each turn of
+			     the loop */
 	uv_check_init(&s->loop, &check);
 	check.data = s;
 	uv_check_start(&check, drain_tick);

@@ -15,5 +15,6 @@ struct run_options {
 	uint64_t start_ns; /* when the command began, CLOCK_MONOTONIC */
 };
 
-/** supervise - runs the VM to its end; the caller's config and models are borrowed. Returns the exit code. */
+/** supervise - runs the VM to its end; the caller's config and models are borrowed. Returns the
+ * exit code. */
 int supervise(const struct config *c, const struct models *m, const struct run_options *o);

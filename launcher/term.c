@@ -23,7 +23,8 @@ void term_restore(void)
 	}
 }
 
-/* Our own crash: leave the terminal usable, then die of the same signal. tcsetattr is async-signal-safe. */
+/* Our own crash: leave the terminal usable, then die of the same signal. tcsetattr is
+ * async-signal-safe. */
 static void fatal(int sig)
 {
 	term_restore();

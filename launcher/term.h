@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The terminal in raw mode, restored on every way out; and the Ctrl-A escapes. One terminal a process. */
+/* The terminal in raw mode, restored on every way out; and the Ctrl-A escapes. One terminal a
+ * process. */
 #include <stdbool.h>
 #include <stddef.h>
 
-/** term_raw - puts the terminal of descriptor @fd into raw mode and arranges that exit() and fatal signals restore it.
- * false: it is no terminal, or we are not in its foreground. */
+/** term_raw - puts the terminal of descriptor @fd into raw mode and arranges that exit() and fatal
+ * signals restore it. false: it is no terminal, or we are not in its foreground. */
 bool term_raw(int fd);
 
 /** term_restore - back to how it was; nothing if not raw. */
@@ -28,8 +29,8 @@ struct term_escape {
 	bool pending; /* Ctrl-A was seen */
 };
 
-/** term_filter - takes escapes out of the @n bytes at @in; the rest goes to @out (room for @n bytes).
- * Returns the length of it. Stops at an escape that means something: then *@ret_key says which and *@ret_used
- * how many bytes of @in were looked at. Ctrl-A Ctrl-A is one Ctrl-A. */
+/** term_filter - takes escapes out of the @n bytes at @in; the rest goes to @out (room for @n
+ * bytes). Returns the length of it. Stops at an escape that means something: then *@ret_key says
+ * which and *@ret_used how many bytes of @in were looked at. Ctrl-A Ctrl-A is one Ctrl-A. */
 size_t term_filter(struct term_escape *e, const char *in, size_t n, char *out, size_t *ret_used,
 		   enum term_key *ret_key);

@@ -113,7 +113,8 @@ int text_duration(const char *s, bool bare_seconds, uint64_t *ret)
 
 int text_bool(const char *s, bool *ret)
 {
-	static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no", "off", "0"};
+	static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no",
+										    "off", "0"};
 	for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
 		if (strcasecmp(s, yes[i]) == 0 || strcasecmp(s, no[i]) == 0) {
 			*ret = strcasecmp(s, yes[i]) == 0;
@@ -148,7 +149,8 @@ static unsigned distance(const char *a, const char *b)
 		d[0][j] = (unsigned)j;
 	for (size_t i = 1; i <= la; i++) {
 		for (size_t j = 1; j <= lb; j++) {
-			unsigned same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
+			unsigned same = tolower((unsigned char)a[i - 1]) ==
+					tolower((unsigned char)b[j - 1]);
 			unsigned best = d[i - 1][j - 1] + !same;
 			if (d[i - 1][j] + 1 < best)
 				best = d[i - 1][j] + 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Text in and out: values that people type, growing strings, nearest names. No state, any thread. */
+/* Text in and out: values that people type, growing strings, nearest names. No state, any thread.
+ */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,14 +15,16 @@ int text_u64(const char *s, uint64_t *ret);
  * 0, -EINVAL, -ERANGE. */
 int text_size(const char *s, uint64_t *ret);
 
-/** text_duration - parses a time: a decimal number (fraction allowed) and ns, us, ms, s, m or h; without
- * a unit it is seconds if @bare_seconds, else -EINVAL. *@ret in nanoseconds. 0, -EINVAL, -ERANGE. */
+/** text_duration - parses a time: a decimal number (fraction allowed) and ns, us, ms, s, m or h;
+ * without a unit it is seconds if @bare_seconds, else -EINVAL. *@ret in nanoseconds. 0, -EINVAL,
+ * -ERANGE. */
 int text_duration(const char *s, bool bare_seconds, uint64_t *ret);
 
 /** text_bool - true/yes/on/1 and false/no/off/0. 0 or -EINVAL. */
 int text_bool(const char *s, bool *ret);
 
-/** text_name_ok - true for 1..LIMIT_NAME bytes of [A-Za-z0-9._-] that begin with a letter or digit. */
+/** text_name_ok - true for 1..LIMIT_NAME bytes of [A-Za-z0-9._-] that begin with a letter or digit.
+ */
 bool text_name_ok(const char *s);
 
 /** text_nearest - the entry of @words (NULL-terminated) that @word was probably meant to be, or
@@ -31,7 +34,8 @@ const char *text_nearest(const char *word, const char *const *words);
 /** text_size_format - @bytes as "256M" when whole, else as bytes, in @buf. Returns @buf. */
 char *text_size_format(char buf[32], uint64_t bytes);
 
-/** struct sb - a growing string. Zero-initialise; sb_free() or AUTO_SB. @s is NULL until first use. */
+/** struct sb - a growing string. Zero-initialise; sb_free() or AUTO_SB. @s is NULL until first use.
+ */
 struct sb {
 	char *s;
 	size_t len, cap;
@@ -52,7 +56,8 @@ char *sb_steal(struct sb *b);
 /** text_join - appends @words (NULL-terminated) to @b, separated by @sep. */
 void text_join(struct sb *b, const char *const *words, const char *sep);
 
-/** xalloc / xstrdup / xasprintf - zeroed memory or an exit: the launcher has nothing to do without it. */
+/** xalloc / xstrdup / xasprintf - zeroed memory or an exit: the launcher has nothing to do without
+ * it. */
 void *xalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n, size_t size);
 char *xstrdup(const char *s);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The table of verbs. One file per verb defines one `const struct verb verb_<name>`; verbs.c lists them. Parsing, --help,
- * bash completion and man pages all read this table and nothing else.
+ * The table of verbs. One file per verb defines one `const struct verb verb_<name>`; verbs.c lists
+ * them. Parsing, --help, bash completion and man pages all read this table and nothing else.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,10 +12,10 @@
 /* Exit codes of every verb (design: fixed). */
 enum exit_code {
 	EXIT_DONE = 0,
-	EXIT_FAILED = 1,  /* the operation failed */
-	EXIT_USAGE = 2,	  /* bad usage or config */
-	EXIT_RESET = 3,	  /* run: the guest asked for a reset and --no-reboot was given */
-	EXIT_LOST = 4,	  /* run: the guest crashed or was lost */
+	EXIT_FAILED = 1,    /* the operation failed */
+	EXIT_USAGE = 2,	    /* bad usage or config */
+	EXIT_RESET = 3,	    /* run: the guest asked for a reset and --no-reboot was given */
+	EXIT_LOST = 4,	    /* run: the guest crashed or was lost */
 	EXIT_TIMEOUT = 124, /* run: --timeout ran out */
 };
 
@@ -40,7 +40,7 @@ struct verb {
 	int min_operands, max_operands;
 	const char *complete;
 	const struct option_def *options; /* ends with name NULL */
-	const char *text;     /* paragraphs for --help and the man page, may be NULL */
+	const char *text;		  /* paragraphs for --help and the man page, may be NULL */
 	int (*fn)(const struct args *a);
 };
 
@@ -63,9 +63,10 @@ struct args {
 	bool help;
 };
 
-/** args_parse - parses @argv (after the verb) by @v's table: options and operands in any order, `--opt=value`,
- * `--opt value`, `-o value`, `--` ends options; a long option may be abbreviated to what is unambiguous.
- * 0 or -EINVAL with @err saying what is wrong and what would be right. */
+/** args_parse - parses @argv (after the verb) by @v's table: options and operands in any order,
+ * `--opt=value`,
+ * `--opt value`, `-o value`, `--` ends options; a long option may be abbreviated to what is
+ * unambiguous. 0 or -EINVAL with @err saying what is wrong and what would be right. */
 int args_parse(struct args *a, const struct verb *v, int argc, char **argv, struct err *err);
 
 /** args_get - the last value given for option @name, or NULL. args_flag - true if it was given. */
@@ -76,7 +77,8 @@ bool args_flag(const struct args *a, const char *name);
 void verb_help(const struct verb *v, FILE *out);
 void overview_help(FILE *out);
 
-/** docgen_bash / docgen_man - completion and man pages made from the table. @v NULL: outrigger(1). */
+/** docgen_bash / docgen_man - completion and man pages made from the table. @v NULL: outrigger(1).
+ */
 void docgen_bash(FILE *out);
 void docgen_man(const struct verb *v, FILE *out);
 
@@ -86,5 +88,11 @@ int usage_error(const struct verb *v, const char *fmt, ...) __attribute__((forma
 /** fail - prints "outrigger: message" on standard error; returns EXIT_FAILED. */
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-#define OPTION_JSON {"json", 0, NULL, "print JSON for scripts", NULL}
-#define OPTIONS_END {NULL, 0, NULL, NULL, NULL}
+#define OPTION_JSON                                                                                \
+	{                                                                                          \
+		"json", 0, NULL, "print JSON for scripts", NULL                                    \
+	}
+#define OPTIONS_END                                                                                \
+	{                                                                                          \
+		NULL, 0, NULL, NULL, NULL                                                          \
+	}

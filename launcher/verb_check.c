@@ -50,10 +50,11 @@ static void print_json(const struct config *c, struct sb *out)
 static void print_text(const struct config *c, struct sb *out)
 {
 	char mem[32];
-	sb_addf(out, "%s: good\nVM %s on %s, engine %s, %u CPU%s, %s of memory\n", c->path, c->name, c->machine->name,
-		c->engine, c->cpus, c->cpus > 1 ? "s" : "", text_size_format(mem, c->memory_bytes));
-	sb_addf(out, "kernel  %s\ninitrd  %s\ncmdline %s\nmemory map:\n", c->kernel, c->initrd ? c->initrd : "none",
-		c->cmdline);
+	sb_addf(out, "%s: good\nVM %s on %s, engine %s, %u CPU%s, %s of memory\n", c->path, c->name,
+		c->machine->name, c->engine, c->cpus, c->cpus > 1 ? "s" : "",
+		text_size_format(mem, c->memory_bytes));
+	sb_addf(out, "kernel  %s\ninitrd  %s\ncmdline %s\nmemory map:\n", c->kernel,
+		c->initrd ? c->initrd : "none", c->cmdline);
 	config_layout_print(c, out);
 }
 
@@ -83,7 +84,8 @@ const struct verb verb_check = {
 	.max_operands = 1,
 	.complete = "@config",
 	.options = options,
-	.text = "Takes the options of `outrigger run` that change a config. Every error names file, line, what is wrong and\n"
+	.text = "Takes the options of `outrigger run` that change a config. Every error names "
+		"file, line, what is wrong and\n"
 		"what would be right. Exit code 0: good, 2: not.",
 	.fn = check,
 };

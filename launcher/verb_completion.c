@@ -7,7 +7,8 @@ static const struct option_def options[] = {OPTIONS_END};
 static int completion(const struct args *a)
 {
 	if (strcmp(a->operand[0], "bash") != 0)
-		return usage_error(a->verb, "no completion for \"%s\"; there is bash", a->operand[0]);
+		return usage_error(a->verb, "no completion for \"%s\"; there is bash",
+				   a->operand[0]);
 	docgen_bash(stdout);
 	return EXIT_DONE;
 }

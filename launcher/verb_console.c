@@ -56,7 +56,9 @@ static bool from_user(int sock, bool raw, struct term_escape *esc, bool *in_open
 		if (key == TERM_QUIT)
 			return false;
 		if (key != TERM_NONE)
-			fputs("\r\nCtrl-A x  leave the console (the VM goes on)\r\nCtrl-A Ctrl-A  send Ctrl-A\r\n", stderr);
+			fputs("\r\nCtrl-A x  leave the console (the VM goes on)\r\nCtrl-A Ctrl-A  "
+			      "send Ctrl-A\r\n",
+			      stderr);
 	}
 	return true;
 }
@@ -68,7 +70,8 @@ static int pump(int sock, bool raw)
 	bool in_open = true;
 	char buf[16384];
 	while (!ended) {
-		struct pollfd p[2] = {{.fd = sock, .events = POLLIN}, {.fd = in_open ? STDIN_FILENO : -1, .events = POLLIN}};
+		struct pollfd p[2] = {{.fd = sock, .events = POLLIN},
+				      {.fd = in_open ? STDIN_FILENO : -1, .events = POLLIN}};
 		if (poll(p, 2, -1) < 0)
 			continue;
 		if (p[0].revents) {
@@ -89,7 +92,8 @@ static int console(const struct args *a)
 	struct err err = {0};
 	AUTO_FREE char *vm = client_vm(a->noperands ? a->operand[0] : NULL, NULL, &err);
 	Outrigger__CliReply *reply = NULL;
-	if (!vm || client_ask(vm, "console", a->noperands > 1 ? a->operand[1] : NULL, &reply, &err) < 0)
+	if (!vm ||
+	    client_ask(vm, "console", a->noperands > 1 ? a->operand[1] : NULL, &reply, &err) < 0)
 		return fail("%s", err.msg);
 	AUTO_FREE char *path = xstrdup(reply->console_path);
 	ctl_free(&reply->base);
@@ -107,7 +111,8 @@ static int console(const struct args *a)
 	int gone = pump(sock, raw);
 	term_restore();
 	if (raw)
-		fprintf(stderr, "\noutrigger: %s\n", gone ? "the VM ended" : "left the console; the VM goes on");
+		fprintf(stderr, "\noutrigger: %s\n",
+			gone ? "the VM ended" : "left the console; the VM goes on");
 	return ended ? 128 + (int)ended : EXIT_DONE;
 }
 
@@ -118,8 +123,11 @@ const struct verb verb_console = {
 	.max_operands = 2,
 	.complete = "@vm",
 	.options = options,
-	.text = "Shows the last 64 KiB and then what follows; what is typed goes to the guest. Without DEVICE, the VM's\n"
-		"first console. Several may look at once. Ctrl-A x leaves the console; the VM goes on. Who reads too slowly\n"
-		"loses the oldest bytes beyond 256 KiB and is told how many; the guest is never held up.",
+	.text = "Shows the last 64 KiB and then what follows; what is typed goes to the guest. "
+		"Without DEVICE, the VM's\n"
+		"first console. Several may look at once. Ctrl-A x leaves the console; the VM goes "
+		"on. Who reads too slowly\n"
+		"loses the oldest bytes beyond 256 KiB and is told how many; the guest is never "
+		"held up.",
 	.fn = console,
 };

@@ -12,7 +12,8 @@ static const struct option_def options[] = {
 
 static int write_page(const char *dir, const struct verb *v)
 {
-	AUTO_FREE char *path = v ? xasprintf("%s/outrigger-%s.1", dir, v->name) : xasprintf("%s/outrigger.1", dir);
+	AUTO_FREE char *path =
+		v ? xasprintf("%s/outrigger-%s.1", dir, v->name) : xasprintf("%s/outrigger.1", dir);
 	FILE *f = fopen(path, "we");
 	if (!f)
 		return fail("cannot write %s: %s", path, strerror(errno));

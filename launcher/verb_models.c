@@ -23,20 +23,22 @@ static const char *type_words(const Outrigger__OptionDescription *o, struct sb *
 static void text_registers(const Outrigger__RegionDescription *r, struct sb *out)
 {
 	char size[32];
-	sb_addf(out, "region %s: %s, %s, widths", r->name, r->space, text_size_format(size, r->size));
+	sb_addf(out, "region %s: %s, %s, widths", r->name, r->space,
+		text_size_format(size, r->size));
 	for (unsigned w = 1; w <= 8; w *= 2)
 		if (r->widths & w)
 			sb_addf(out, " %u", w * 8);
-	sb_addf(out, "\n  %-6s %-16s %5s %-6s %-10s %-8s %-8s %s\n", "OFFSET", "REGISTER", "WIDTH", "ACCESS", "RESET", "READ",
-		"WRITE", "WHAT");
+	sb_addf(out, "\n  %-6s %-16s %5s %-6s %-10s %-8s %-8s %s\n", "OFFSET", "REGISTER", "WIDTH",
+		"ACCESS", "RESET", "READ", "WRITE", "WHAT");
 	for (size_t i = 0; i < r->n_regs; i++) {
 		const Outrigger__RegisterDescription *g = r->regs[i];
 		AUTO_SB name = {0};
 		sb_add(&name, g->name);
 		if (g->count > 1)
 			sb_addf(&name, "[%u]", g->count);
-		sb_addf(out, "  0x%04x %-16s %5u %-6s 0x%-8llx %-8s %-8s %s\n", g->offset, sb_str(&name), g->width * 8, g->access,
-			(unsigned long long)g->reset, strcmp(g->access, "WO") ? g->read_way : "-",
+		sb_addf(out, "  0x%04x %-16s %5u %-6s 0x%-8llx %-8s %-8s %s\n", g->offset,
+			sb_str(&name), g->width * 8, g->access, (unsigned long long)g->reset,
+			strcmp(g->access, "WO") ? g->read_way : "-",
 			strcmp(g->access, "RO") ? g->write_way : "-", g->help);
 	}
 }
@@ -46,7 +48,8 @@ static void text_model(const struct model *m, struct sb *out)
 	const Outrigger__ModelDescription *d = m->desc;
 	sb_addf(out, "%s (version %u): %s\n", m->name, d->version, d->summary);
 	sb_addf(out, "program %s, build %s\n", m->path, d->build_id);
-	sb_addf(out, "interrupts %u, state %u bytes, guest memory: %s\n", d->irqs, d->state_bytes, d->dma ? "wanted" : "none");
+	sb_addf(out, "interrupts %u, state %u bytes, guest memory: %s\n", d->irqs, d->state_bytes,
+		d->dma ? "wanted" : "none");
 	sb_add(out, d->n_options ? "options:\n" : "no options\n");
 	for (size_t i = 0; i < d->n_options; i++) {
 		const Outrigger__OptionDescription *o = d->options[i];
@@ -127,7 +130,8 @@ static void json_model(struct json *j, const struct model *m)
 	json_close(j, '}');
 }
 
-static void list(const struct models *m, const struct model *only, const struct args *a, struct sb *out)
+static void list(const struct models *m, const struct model *only, const struct args *a,
+		 struct sb *out)
 {
 	bool json = args_flag(a, "json"), names = args_flag(a, "names");
 	struct json j = {.out = out};
@@ -164,8 +168,8 @@ static int models(const struct args *a)
 	const struct model *only = name ? models_find(&m, name) : NULL;
 	const char *near = name && !only ? text_nearest(name, m.names) : NULL;
 	if (name && !only)
-		code = fail("no model \"%s\" in %s%s%s%s", name, m.dir, near ? "; did you mean \"" : "", near ? near : "",
-			    near ? "\"?" : "");
+		code = fail("no model \"%s\" in %s%s%s%s", name, m.dir,
+			    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	else
 		list(&m, only, a, &out);
 	if (!m.count && !name)
@@ -182,6 +186,7 @@ const struct verb verb_models = {
 	.max_operands = 1,
 	.complete = "@model",
 	.options = options,
-	.text = "A model is a program outrigger-dm-<model> beside this one (or in OUTRIGGER_BINDIR); it describes itself.",
+	.text = "A model is a program outrigger-dm-<model> beside this one (or in "
+		"OUTRIGGER_BINDIR); it describes itself.",
 	.fn = models,
 };

@@ -26,7 +26,8 @@ static uint64_t sum(const uint64_t *v, size_t n)
 static void text_place(const Outrigger__DeviceConfig *c, struct sb *addr, struct sb *irq)
 {
 	for (size_t i = 0; c && i < c->n_ranges; i++)
-		sb_addf(addr, "%s0x%08llx", i ? "," : "", (unsigned long long)c->ranges[i]->address);
+		sb_addf(addr, "%s0x%08llx", i ? "," : "",
+			(unsigned long long)c->ranges[i]->address);
 	for (size_t i = 0; c && i < c->n_irqs; i++)
 		sb_addf(irq, "%s%u", i ? "," : "", c->irqs[i]);
 }
@@ -35,20 +36,23 @@ static void text_vm(const Outrigger__CliReply *r, const Outrigger__VmConfig *cfg
 {
 	const Outrigger__VmStatus *vm = r->vm;
 	char mem[32];
-	sb_addf(out, "%s: %s, engine %s, %zu CPU%s, %s, supervisor pid %d, %s\n", r->vm_name, vm->state,
-		vm->engine[0] ? vm->engine : "-", vm->n_vcpu_exits ? vm->n_vcpu_exits : (size_t)(cfg ? cfg->cpus : 0),
-		vm->n_vcpu_exits > 1 ? "s" : "", text_size_format(mem, r->memory_bytes), r->supervisor_pid, r->config);
-	sb_addf(out, "  %-12s %8s %-12s %-12s %-12s %-6s %10s %10s %10s %10s\n", "NAME", "PID", "MODEL", "STATE", "ADDRESS", "IRQ",
-		"FWD-READ", "FWD-WRITE", "POSTED", "SHADOW");
-	sb_addf(out, "  %-12s %8d %-12s %-12s %-12s %-6s %10s %10s %10s %10s\n", "hv", r->hv_pid, "core", vm->state, "-", "-", "-",
-		"-", "-", "-");
+	sb_addf(out, "%s: %s, engine %s, %zu CPU%s, %s, supervisor pid %d, %s\n", r->vm_name,
+		vm->state, vm->engine[0] ? vm->engine : "-",
+		vm->n_vcpu_exits ? vm->n_vcpu_exits : (size_t)(cfg ? cfg->cpus : 0),
+		vm->n_vcpu_exits > 1 ? "s" : "", text_size_format(mem, r->memory_bytes),
+		r->supervisor_pid, r->config);
+	sb_addf(out, "  %-12s %8s %-12s %-12s %-12s %-6s %10s %10s %10s %10s\n", "NAME", "PID",
+		"MODEL", "STATE", "ADDRESS", "IRQ", "FWD-READ", "FWD-WRITE", "POSTED", "SHADOW");
+	sb_addf(out, "  %-12s %8d %-12s %-12s %-12s %-6s %10s %10s %10s %10s\n", "hv", r->hv_pid,
+		"core", vm->state, "-", "-", "-", "-", "-", "-");
 	for (size_t i = 0; i < vm->n_devices; i++) {
 		const Outrigger__DeviceStatus *d = vm->devices[i];
 		AUTO_SB addr = {0};
 		AUTO_SB irq = {0};
 		text_place(client_device_config(cfg, d->name), &addr, &irq);
-		sb_addf(out, "  %-12s %8d %-12s %-12s %-12s %-6s %10llu %10llu %10llu %10llu\n", d->name, d->pid, d->model, d->state,
-			addr.len ? sb_str(&addr) : "-", irq.len ? sb_str(&irq) : "-",
+		sb_addf(out, "  %-12s %8d %-12s %-12s %-12s %-6s %10llu %10llu %10llu %10llu\n",
+			d->name, d->pid, d->model, d->state, addr.len ? sb_str(&addr) : "-",
+			irq.len ? sb_str(&irq) : "-",
 			(unsigned long long)portstats_get(d, PC_READS_FORWARDED),
 			(unsigned long long)portstats_get(d, PC_WRITES_FORWARDED),
 			(unsigned long long)portstats_get(d, PC_WRITES_POSTED),
@@ -58,7 +62,8 @@ static void text_vm(const Outrigger__CliReply *r, const Outrigger__VmConfig *cfg
 	}
 }
 
-static void json_device(struct json *j, const Outrigger__DeviceStatus *d, const Outrigger__DeviceConfig *c)
+static void json_device(struct json *j, const Outrigger__DeviceStatus *d,
+			const Outrigger__DeviceConfig *c)
 {
 	json_open(j, NULL, '{');
 	json_str(j, "name", d->name);
@@ -173,7 +178,8 @@ const struct verb verb_ps = {
 	.max_operands = 1,
 	.complete = "@vm",
 	.options = options,
-	.text = "One line for hv and one for each device process: PID, model, state, address, interrupt, and the guest's\n"
+	.text = "One line for hv and one for each device process: PID, model, state, address, "
+		"interrupt, and the guest's\n"
 		"accesses by their way: forwarded reads and writes, posted writes, shadow reads.",
 	.fn = ps,
 };

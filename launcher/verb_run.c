@@ -61,7 +61,9 @@ static int run(const struct args *a)
 	struct config c;
 	struct models m;
 	const char *console = args_get(a, "console");
-	struct run_options o = {.quiet = args_flag(a, "quiet"), .no_reboot = args_flag(a, "no-reboot"), .ready_fd = -1,
+	struct run_options o = {.quiet = args_flag(a, "quiet"),
+				.no_reboot = args_flag(a, "no-reboot"),
+				.ready_fd = -1,
 				.start_ns = verb_start_ns};
 	if (console && strcmp(console, "stdio") == 0)
 		o.console = RUN_CONSOLE_STDIO;
@@ -71,7 +73,9 @@ static int run(const struct args *a)
 		o.console = RUN_CONSOLE_PTY;
 	bool detach = args_flag(a, "detach");
 	if (detach && o.console == RUN_CONSOLE_STDIO)
-		return usage_error(a->verb, "--console stdio does not go with --detach; use `outrigger console` later");
+		return usage_error(
+			a->verb,
+			"--console stdio does not go with --detach; use `outrigger console` later");
 	int code = config_from_args(&c, &m, a);
 	if (code == 0)
 		code = detach ? run_detached(&c, &m, &o) : supervise(&c, &m, &o);
@@ -88,13 +92,18 @@ const struct verb verb_run = {
 	.max_operands = 1,
 	.complete = "@config",
 	.options = options,
-	.text = "CONFIG is a YAML file; everything in it is checked before anything is started. hv and one process\n"
-		"per device are spawned, and the guest's console is joined to standard input and output.\n"
+	.text = "CONFIG is a YAML file; everything in it is checked before anything is started. hv "
+		"and one process\n"
+		"per device are spawned, and the guest's console is joined to standard input and "
+		"output.\n"
 		"\n"
 		"On a terminal: Ctrl-A x ends the VM, Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A.\n"
 		"\n"
-		"Exit code: 0 the guest powered off (or Ctrl-A x, or `outrigger stop`), 1 the VM could not start,\n"
-		"2 bad usage or config (nothing was started), 3 the guest asked for a reset and --no-reboot was\n"
-		"given, 4 the guest crashed or was lost, 124 the timeout ran out, 128+N stopped by signal N.",
+		"Exit code: 0 the guest powered off (or Ctrl-A x, or `outrigger stop`), 1 the VM "
+		"could not start,\n"
+		"2 bad usage or config (nothing was started), 3 the guest asked for a reset and "
+		"--no-reboot was\n"
+		"given, 4 the guest crashed or was lost, 124 the timeout ran out, 128+N stopped by "
+		"signal N.",
 	.fn = run,
 };

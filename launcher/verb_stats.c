@@ -85,11 +85,14 @@ static void json_device(struct json *j, const Outrigger__DeviceStatus *d)
 static void print_text(const Outrigger__CliReply *r, struct sb *out)
 {
 	const Outrigger__VmStatus *vm = r->vm;
-	sb_addf(out, "%s: %s, engine %s, up %.1f s, %llu unclaimed accesses\n", r->vm_name, vm->state, vm->engine,
-		(double)vm->uptime_ns / 1e9, (unsigned long long)vm->unclaimed);
+	sb_addf(out, "%s: %s, engine %s, up %.1f s, %llu unclaimed accesses\n", r->vm_name,
+		vm->state, vm->engine, (double)vm->uptime_ns / 1e9,
+		(unsigned long long)vm->unclaimed);
 	for (size_t i = 0; i < vm->n_vcpu_exits; i++)
-		sb_addf(out, "  cpu%zu: %llu exits, %llu instructions\n", i, (unsigned long long)vm->vcpu_exits[i],
-			(unsigned long long)(i < vm->n_vcpu_instructions ? vm->vcpu_instructions[i] : 0));
+		sb_addf(out, "  cpu%zu: %llu exits, %llu instructions\n", i,
+			(unsigned long long)vm->vcpu_exits[i],
+			(unsigned long long)(i < vm->n_vcpu_instructions ? vm->vcpu_instructions[i]
+									 : 0));
 	for (size_t i = 0; i < vm->n_devices; i++)
 		text_device(vm->devices[i], out);
 }
@@ -109,7 +112,8 @@ static void print_json(const Outrigger__CliReply *r, struct sb *out)
 	for (size_t i = 0; i < vm->n_vcpu_exits; i++) {
 		json_open(&j, NULL, '{');
 		json_u64(&j, "exits", vm->vcpu_exits[i]);
-		json_u64(&j, "instructions", i < vm->n_vcpu_instructions ? vm->vcpu_instructions[i] : 0);
+		json_u64(&j, "instructions",
+			 i < vm->n_vcpu_instructions ? vm->vcpu_instructions[i] : 0);
 		json_close(&j, '}');
 	}
 	json_close(&j, ']');
@@ -139,12 +143,14 @@ static int stats(const struct args *a)
 
 const struct verb verb_stats = {
 	.name = "stats",
-	.summary = "Show the counters of a running VM: exits, instructions, accesses by way, latencies",
+	.summary = "Show the counters of a running VM: exits, instructions, accesses by way, "
+		   "latencies",
 	.operands = "[VM]",
 	.max_operands = 1,
 	.complete = "@vm",
 	.options = options,
-	.text = "Without VM, the only running one. Counters only grow, from the VM's start. Latencies come from a histogram\n"
+	.text = "Without VM, the only running one. Counters only grow, from the VM's start. "
+		"Latencies come from a histogram\n"
 		"of powers of two: a figure is the upper edge of its bucket.",
 	.fn = stats,
 };

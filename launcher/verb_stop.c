@@ -47,7 +47,8 @@ static int stop(const struct args *a)
 	ctl_free(&reply->base);
 	r = wait_gone(pid);
 	if (r < 0 && runtime_alive(base, vm))
-		return fail("VM %s: its supervisor (pid %d) did not end within %d s; try --force", vm, pid, STOP_MS / 1000);
+		return fail("VM %s: its supervisor (pid %d) did not end within %d s; try --force",
+			    vm, pid, STOP_MS / 1000);
 	return EXIT_DONE;
 }
 
@@ -58,7 +59,8 @@ const struct verb verb_stop = {
 	.max_operands = 1,
 	.complete = "@vm",
 	.options = options,
-	.text = "Without VM, the only running one. The machine has no power button that the guest could be asked with: this\n"
+	.text = "Without VM, the only running one. The machine has no power button that the guest "
+		"could be asked with: this\n"
 		"is like switching the power off. Run `poweroff` in the guest for an orderly end.",
 	.fn = stop,
 };

@@ -52,7 +52,8 @@ static void device_options(struct device_parts *p, const struct config_device *d
 	p->msg.options = p->option_ptrs;
 }
 
-static void device_backends(struct vmconfig *v, struct device_parts *p, const struct backends *b, size_t index)
+static void device_backends(struct vmconfig *v, struct device_parts *p, const struct backends *b,
+			    size_t index)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		if (b->items[i].device != index || p->msg.n_backends == LIMIT_FDS)
@@ -90,7 +91,8 @@ static void device_make(struct vmconfig *v, struct device_parts *p, const struct
 	p->msg.model = dev->model->name;
 	for (unsigned i = 0; i < dev->nranges; i++) {
 		outrigger__range_config__init(&p->ranges[i]);
-		p->ranges[i].space = text(desc->regions[i]->space[0] ? desc->regions[i]->space : "mmio");
+		p->ranges[i].space =
+			text(desc->regions[i]->space[0] ? desc->regions[i]->space : "mmio");
 		p->ranges[i].address = dev->ranges[i].base;
 		p->ranges[i].size = dev->ranges[i].size;
 		p->range_ptrs[i] = &p->ranges[i];
@@ -111,8 +113,8 @@ static void device_make(struct vmconfig *v, struct device_parts *p, const struct
 	p->msg.shadow_pages = shadow_pages(desc);
 }
 
-void vmconfig_make(struct vmconfig *v, const struct config *c, const struct backends *b, const char *runtime_dir,
-		   bool no_reboot)
+void vmconfig_make(struct vmconfig *v, const struct config *c, const struct backends *b,
+		   const char *runtime_dir, bool no_reboot)
 {
 	*v = (struct vmconfig){0};
 	v->fds = xalloc(b->count + 2, sizeof(*v->fds));
@@ -158,7 +160,8 @@ int vmconfig_send(const struct vmconfig *v, int sock, struct err *err)
 {
 	size_t len = outrigger__vm_config__get_packed_size(&v->msg);
 	if (len > LIMIT_UNPACK_BYTES / 4)
-		return err_set(err, E2BIG, "the config has %zu bytes; at most %d", len, LIMIT_UNPACK_BYTES / 4);
+		return err_set(err, E2BIG, "the config has %zu bytes; at most %d", len,
+			       LIMIT_UNPACK_BYTES / 4);
 	AUTO_FREE uint8_t *buf = xalloc(len, 1);
 	outrigger__vm_config__pack(&v->msg, buf);
 	AUTO_FD mem = memfd_create("outrigger-config", MFD_CLOEXEC);

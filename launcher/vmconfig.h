@@ -12,8 +12,8 @@ struct vmconfig {
 	struct vmconfig_parts *parts;
 };
 
-/** LAUNCH_MAGIC - first word of the packet that starts hv: descriptor 0 is a memfd with the packed VmConfig,
- * the following ones are those that its *_fd_index count from 0. */
+/** LAUNCH_MAGIC - first word of the packet that starts hv: descriptor 0 is a memfd with the packed
+ * VmConfig, the following ones are those that its *_fd_index count from 0. */
 #define LAUNCH_MAGIC 0x48434c4fu /* "OLCH" read little-endian */
 #define LAUNCH_VERSION 1u
 struct launch_packet {
@@ -21,8 +21,8 @@ struct launch_packet {
 };
 
 /** vmconfig_make - fills @v from @c and @b (both borrowed, must outlive it). Makes the tokens. */
-void vmconfig_make(struct vmconfig *v, const struct config *c, const struct backends *b, const char *runtime_dir,
-		   bool no_reboot);
+void vmconfig_make(struct vmconfig *v, const struct config *c, const struct backends *b,
+		   const char *runtime_dir, bool no_reboot);
 void vmconfig_fini(struct vmconfig *v);
 
 /** vmconfig_send - packs @v into a memfd and sends the launch packet over @sock. 0 or -Exxx. */

@@ -91,7 +91,8 @@ struct ynode *ynode_get(const struct ynode *n, const char *key)
 	return NULL;
 }
 
-/* ---- from libyaml's events -------------------------------------------------------------------- */
+/* ---- from libyaml's events --------------------------------------------------------------------
+ */
 
 struct builder {
 	yaml_parser_t parser;
@@ -112,14 +113,18 @@ static bool next_event(struct builder *b, yaml_event_t *ev)
 	const char *problem = p->problem ? p->problem : "cannot be read";
 	unsigned line = (unsigned)p->problem_mark.line + 1;
 	if (strstr(problem, "cannot start any token"))
-		diag_at(b->d, line, "not YAML: a tab or a character that cannot stand here (column %zu); "
+		diag_at(b->d, line,
+			"not YAML: a tab or a character that cannot stand here (column %zu); "
 			"indent with spaces, quote text that begins with %%, @ or `",
 			p->problem_mark.column + 1);
 	else if (p->context)
-		diag_at(b->d, line, "not YAML: %s (%s, line %zu); look at the indentation and for a missing "
-			"\":\" or quote", problem, p->context, p->context_mark.line + 1);
+		diag_at(b->d, line,
+			"not YAML: %s (%s, line %zu); look at the indentation and for a missing "
+			"\":\" or quote",
+			problem, p->context, p->context_mark.line + 1);
 	else
-		diag_at(b->d, line, "not YAML: %s; look at the indentation and for a missing \":\" or quote",
+		diag_at(b->d, line,
+			"not YAML: %s; look at the indentation and for a missing \":\" or quote",
 			problem);
 	return false;
 }
@@ -191,7 +196,8 @@ static int build_entries(struct builder *b, struct ynode *n, unsigned depth)
 		if (first->kind != Y_SCALAR)
 			diag_at(b->d, first->line, "a key must be a plain word");
 		else if (old)
-			diag_at(b->d, first->line, "key \"%s\" is given twice; the first is in line %u", first->text,
+			diag_at(b->d, first->line,
+				"key \"%s\" is given twice; the first is in line %u", first->text,
 				old->key_line);
 		else if (next_event(b, &ev))
 			value = build(b, &ev, depth + 1);
@@ -228,7 +234,9 @@ static struct ynode *build(struct builder *b, yaml_event_t *ev, unsigned depth)
 			ynode_free(n);
 			n = NULL;
 		} else {
-			anchor(b, map ? ev->data.mapping_start.anchor : ev->data.sequence_start.anchor, n);
+			anchor(b,
+			       map ? ev->data.mapping_start.anchor : ev->data.sequence_start.anchor,
+			       n);
 		}
 	}
 	yaml_event_delete(ev);
@@ -249,7 +257,8 @@ struct ynode *ynode_parse(const char *buf, size_t len, struct diag *d)
 			yaml_event_delete(&ev);
 		} else if (ev.type == YAML_DOCUMENT_START_EVENT) {
 			if (root)
-				diag_at(d, (unsigned)ev.start_mark.line + 1, "a second document; one file is one VM");
+				diag_at(d, (unsigned)ev.start_mark.line + 1,
+					"a second document; one file is one VM");
 			done = root != NULL;
 			yaml_event_delete(&ev);
 		} else if (ev.type == YAML_STREAM_END_EVENT) {
@@ -274,7 +283,8 @@ struct ynode *ynode_parse(const char *buf, size_t len, struct diag *d)
 	return root;
 }
 
-/* ---- overrides ------------------------------------------------------------------------------------ */
+/* ---- overrides
+ * ------------------------------------------------------------------------------------ */
 
 /* The entry of list @n that @step names: an index, or the `name` of an entry. */
 static struct ynode *seq_step(const struct ynode *n, const char *step)
@@ -314,7 +324,10 @@ int ynode_set(struct ynode *root, const char *assignment, struct diag *d)
 {
 	const char *eq = strchr(assignment, '=');
 	if (!eq || eq == assignment)
-		return set_error(d, assignment, "not KEY=VALUE, such as memory=1G or devices.uart0.options.chardev=pty", "");
+		return set_error(
+			d, assignment,
+			"not KEY=VALUE, such as memory=1G or devices.uart0.options.chardev=pty",
+			"");
 	char *path = xstrdup(assignment);
 	path[eq - assignment] = 0;
 	struct ynode *at = root;
@@ -322,12 +335,17 @@ int ynode_set(struct ynode *root, const char *assignment, struct diag *d)
 	char *save = NULL, *step = strtok_r(path, ".", &save);
 	for (char *next; step && r == 0; step = next) {
 		next = strtok_r(NULL, ".", &save);
-		struct ynode *down = at->kind == Y_MAP ? ynode_get(at, step)
-				   : at->kind == Y_SEQ ? seq_step(at, step) : NULL;
+		struct ynode *down = at->kind == Y_MAP	 ? ynode_get(at, step)
+				     : at->kind == Y_SEQ ? seq_step(at, step)
+							 : NULL;
 		if (at->kind == Y_SCALAR) {
-			r = set_error(d, assignment, "there is nothing below this key to set", step);
+			r = set_error(d, assignment, "there is nothing below this key to set",
+				      step);
 		} else if (at->kind == Y_SEQ && (!down || !next)) {
-			r = set_error(d, assignment, down ? "name a key of this entry" : "no entry of this name or index", step);
+			r = set_error(d, assignment,
+				      down ? "name a key of this entry"
+					   : "no entry of this name or index",
+				      step);
 		} else if (!next) {
 			down = node_new(Y_SCALAR, 0);
 			down->text = xstrdup(eq + 1);
@@ -344,7 +362,8 @@ int ynode_set(struct ynode *root, const char *assignment, struct diag *d)
 	return r;
 }
 
-/* ---- to text ------------------------------------------------------------------------------------ */
+/* ---- to text ------------------------------------------------------------------------------------
+ */
 
 static void emit_scalar(const char *s, struct sb *out)
 {

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Bad input gets a clear error, exit code 2, and nothing is started: hv and daemons here leave a trace when they run.
+# shellcheck disable=SC2154 # lib.sh sets them
 . "$(dirname "$0")/lib.sh"
 mkdir "$tmp/bin"
 for model in pl011 pl031; do

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A Debian kernel boots with every device in a process of its own; what is promised about those processes is looked at
 # while it runs. Guests: OUTRIGGER_GUESTS (a folder with kernel and initrd), else build/guests/aarch64.
+# shellcheck disable=SC2154 # lib.sh sets them
 . "$(dirname "$0")/lib.sh"
 guests=${OUTRIGGER_GUESTS:-$top/build/guests/aarch64}
 [ -d "$guests/aarch64" ] && guests=$guests/aarch64
@@ -82,7 +83,7 @@ for victim in hv launcher; do
 	same "$(echo $pids | wc -w)" 3 "processes before the end of the $victim"
 	[ $victim = hv ] && kill -9 ${pids%%[!0-9]*} || kill -9 $sup
 	wait $sup 2>/dev/null
-	same "$?" $([ $victim = hv ] && echo 4 || echo 137) "exit code after the end of the $victim"
+	same "$?" "$([ "$victim" = hv ] && echo 4 || echo 137)" "exit code after the end of the $victim"
 	for pid in $pids; do
 		wait_gone "$pid"
 	done

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The supervisor against a scripted hv and daemons (fake/): ends, deaths, consoles, detaching, signals.
+# shellcheck disable=SC2154 # lib.sh sets them
 . "$(dirname "$0")/lib.sh"
 export OUTRIGGER_BINDIR=$fakedir
 head -c 100000 /dev/zero >"$tmp/kernel"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A device without a device: describes itself by the name it was started under, docks, and lives until hv is gone. */
+/* A device without a device: describes itself by the name it was started under, docks, and lives
+ * until hv is gone. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An hv without a guest: speaks the launcher's side of the protocol, so that the supervisor is tested without vCPUs
- * and devices. What its "guest" does is the kernel command line: words, done in turn.
- *   say:TEXT    write TEXT and a newline to the first stream backend
- *   flood:N     write N numbered lines
- *   echo        write back what is typed until a line "off" comes
- *   poweroff, reset, crash, exit:N, kill, hang      how it ends
- *   waitdead    go on when a daemon has died
- *   nostart     never report the devices as serving
- *   error:TEXT  report an error before start
+ * An hv without a guest: speaks the launcher's side of the protocol, so that the supervisor is
+ * tested without vCPUs and devices. What its "guest" does is the kernel command line: words, done
+ * in turn. say:TEXT    write TEXT and a newline to the first stream backend flood:N     write N
+ * numbered lines echo        write back what is typed until a line "off" comes poweroff, reset,
+ * crash, exit:N, kill, hang      how it ends waitdead    go on when a daemon has died nostart never
+ * report the devices as serving error:TEXT  report an error before start
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -115,7 +112,8 @@ static void send_status(uint64_t id)
 /* Handles what has come; waits up to @ms. */
 static void turn(int ms)
 {
-	struct pollfd p[66] = {{.fd = ctl_fd(hv.ctl), .events = POLLIN}, {.fd = hv.launch_fd, .events = POLLIN}};
+	struct pollfd p[66] = {{.fd = ctl_fd(hv.ctl), .events = POLLIN},
+			       {.fd = hv.launch_fd, .events = POLLIN}};
 	for (int i = 0; i < hv.npeers; i++)
 		p[2 + i] = (struct pollfd){.fd = hv.peers[i], .events = POLLIN};
 	poll(p, (nfds_t)(2 + hv.npeers), ms);
@@ -210,13 +208,14 @@ static void receive_config(int fd)
 {
 	struct launch_packet p;
 	unsigned n;
-	if (fdpass_recv(fd, &p, sizeof(p), hv.fds, 128, &n) != sizeof(p) || p.magic != LAUNCH_MAGIC ||
-	    p.nfds + 1 != n)
+	if (fdpass_recv(fd, &p, sizeof(p), hv.fds, 128, &n) != sizeof(p) ||
+	    p.magic != LAUNCH_MAGIC || p.nfds + 1 != n)
 		exit(8);
 	void *map = mmap(NULL, p.config_len, PROT_READ, MAP_PRIVATE, hv.fds[0], 0);
 	if (map == MAP_FAILED)
 		exit(7);
-	hv.cfg = (Outrigger__VmConfig *)(void *)ctl_unpack(&outrigger__vm_config__descriptor, map, p.config_len);
+	hv.cfg = (Outrigger__VmConfig *)(void *)ctl_unpack(&outrigger__vm_config__descriptor, map,
+							   p.config_len);
 	if (!hv.cfg)
 		exit(6);
 	for (size_t i = 0; i < hv.cfg->n_devices; i++)
@@ -231,7 +230,8 @@ static void receive_config(int fd)
 static void dock_all(void)
 {
 	while (hv.npeers < (int)hv.cfg->n_devices) {
-		struct pollfd p[2] = {{.fd = hv.dock_fd, .events = POLLIN}, {.fd = ctl_fd(hv.ctl), .events = POLLIN}};
+		struct pollfd p[2] = {{.fd = hv.dock_fd, .events = POLLIN},
+				      {.fd = ctl_fd(hv.ctl), .events = POLLIN}};
 		poll(p, 2, 5000);
 		if (p[1].revents)
 			turn(0);
@@ -282,7 +282,8 @@ int main(int argc, char **argv)
 	while (!hv.started)
 		turn(1000);
 	send_text(OUTRIGGER__HV_EVENT__KIND_RUNNING, (char *)(uintptr_t) "scripted engine");
-	for (char *save = NULL, *w = strtok_r(hv.cfg->cmdline, " ", &save); w; w = strtok_r(NULL, " ", &save))
+	for (char *save = NULL, *w = strtok_r(hv.cfg->cmdline, " ", &save); w;
+	     w = strtok_r(NULL, " ", &save))
 		word(w);
 	for (;;)
 		turn(1000);

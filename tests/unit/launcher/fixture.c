@@ -47,7 +47,8 @@ const char *fixture_dir(void)
 	return dir;
 }
 
-/* ---- models ---------------------------------------------------------------------------------------- */
+/* ---- models
+ * ---------------------------------------------------------------------------------------- */
 
 static char *t(const char *s)
 {
@@ -64,7 +65,8 @@ static Outrigger__OptionDescription *option(const char *name, const char *type, 
 	return o;
 }
 
-static Outrigger__ModelDescription *describe(const char *name, uint64_t size, uint32_t irqs, bool console)
+static Outrigger__ModelDescription *describe(const char *name, uint64_t size, uint32_t irqs,
+					     bool console)
 {
 	static char *modes[] = {(char *)(uintptr_t) "fast", (char *)(uintptr_t) "exact"};
 	Outrigger__ModelDescription *d = xalloc(1, sizeof(*d));
@@ -110,11 +112,19 @@ const struct models *fixture_models(void)
 	static struct models m = {.items = items, .count = 5, .names = names};
 	if (items[0].name)
 		return &m;
-	items[0] = (struct model){.name = t("broken"), .path = t("/bin/broken"), .why = t("ended with exit code 1")};
-	items[1] = (struct model){.name = t("hollow"), .path = t("/bin/hollow"), .desc = describe("hollow", 0, 0, false)};
-	items[2] = (struct model){.name = t("pl011"), .path = t("/bin/pl011"), .desc = describe("pl011", 4096, 1, true)};
-	items[3] = (struct model){.name = t("pl031"), .path = t("/bin/pl031"), .desc = describe("pl031", 4096, 1, false)};
-	items[4] = (struct model){.name = t("virtio-blk"), .path = t("/bin/blk"),
+	items[0] = (struct model){
+		.name = t("broken"), .path = t("/bin/broken"), .why = t("ended with exit code 1")};
+	items[1] = (struct model){.name = t("hollow"),
+				  .path = t("/bin/hollow"),
+				  .desc = describe("hollow", 0, 0, false)};
+	items[2] = (struct model){.name = t("pl011"),
+				  .path = t("/bin/pl011"),
+				  .desc = describe("pl011", 4096, 1, true)};
+	items[3] = (struct model){.name = t("pl031"),
+				  .path = t("/bin/pl031"),
+				  .desc = describe("pl031", 4096, 1, false)};
+	items[4] = (struct model){.name = t("virtio-blk"),
+				  .path = t("/bin/blk"),
 				  .desc = describe("virtio-blk", 0x200, 1, false)};
 	for (size_t i = 0; i < m.count; i++)
 		names[i] = items[i].name;
@@ -122,7 +132,8 @@ const struct models *fixture_models(void)
 	return &m;
 }
 
-int fixture_load(struct config *c, const char *yaml, const struct config_overrides *o, struct diag *d)
+int fixture_load(struct config *c, const char *yaml, const struct config_overrides *o,
+		 struct diag *d)
 {
 	static const struct config_overrides none;
 	char path[128];

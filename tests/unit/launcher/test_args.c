@@ -8,10 +8,15 @@
 #include "launcher/text.h"
 
 static const struct option_def options[] = {
-	{"memory", 'm', "SIZE", "memory", NULL}, {"detach", 'd', NULL, "detach", NULL}, {"quiet", 'q', NULL, "quiet", NULL},
-	{"cmdline", 0, "TEXT", "command line", NULL}, {"console", 0, "KIND", "console", NULL}, OPTIONS_END,
+	{"memory", 'm', "SIZE", "memory", NULL}, {"detach", 'd', NULL, "detach", NULL},
+	{"quiet", 'q', NULL, "quiet", NULL},	 {"cmdline", 0, "TEXT", "command line", NULL},
+	{"console", 0, "KIND", "console", NULL}, OPTIONS_END,
 };
-static const struct verb verb = {.name = "run", .summary = "s", .operands = "CONFIG", .min_operands = 1, .max_operands = 1,
+static const struct verb verb = {.name = "run",
+				 .summary = "s",
+				 .operands = "CONFIG",
+				 .min_operands = 1,
+				 .max_operands = 1,
 				 .options = options};
 
 /* Parses @line, split at blanks. */
@@ -28,8 +33,12 @@ static int parse(struct args *a, struct err *err, const char *line)
 
 static void options_follow_or_precede_operands(void **state)
 {
-	static const char *const lines[] = {"x.yaml --memory 1G --detach", "--memory=1G -d x.yaml", "-m1G x.yaml -d",
-					    "-dm 1G x.yaml", "--mem 1G --det x.yaml", "-d --memory 1G -- x.yaml"};
+	static const char *const lines[] = {"x.yaml --memory 1G --detach",
+					    "--memory=1G -d x.yaml",
+					    "-m1G x.yaml -d",
+					    "-dm 1G x.yaml",
+					    "--mem 1G --det x.yaml",
+					    "-d --memory 1G -- x.yaml"};
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		struct args a;
@@ -57,10 +66,14 @@ static void bad_usage_says_what_is_wrong(void **state)
 	static const struct {
 		const char *line, *what;
 	} c[] = {
-		{"", "missing operand; usage: outrigger run CONFIG"}, {"a b", "surplus operand \"b\""},
-		{"a --detatch", "unknown option --detatch; did you mean --detach?"}, {"a --zzz", "unknown option --zzz"},
-		{"a -z", "unknown option -z"}, {"a --memory", "option --memory needs a value: --memory SIZE"},
-		{"a -m", "option -m needs a value"}, {"a --detach=1", "option --detach takes no value, got \"1\""},
+		{"", "missing operand; usage: outrigger run CONFIG"},
+		{"a b", "surplus operand \"b\""},
+		{"a --detatch", "unknown option --detatch; did you mean --detach?"},
+		{"a --zzz", "unknown option --zzz"},
+		{"a -z", "unknown option -z"},
+		{"a --memory", "option --memory needs a value: --memory SIZE"},
+		{"a -m", "option -m needs a value"},
+		{"a --detach=1", "option --detach takes no value, got \"1\""},
 		{"a --cons x --c y", "unknown option --c"},
 	};
 	(void)state;
@@ -86,7 +99,8 @@ static void every_verb_is_documented(void **state)
 		docgen_man(*v, f);
 		for (const struct option_def *o = (*v)->options; o->name; o++)
 			for (const struct option_def *p = (*v)->options; p != o; p++)
-				assert_true(strcmp(p->name, o->name) != 0 && (!o->letter || p->letter != o->letter));
+				assert_true(strcmp(p->name, o->name) != 0 &&
+					    (!o->letter || p->letter != o->letter));
 	}
 	docgen_bash(f);
 	fclose(f);

@@ -19,9 +19,12 @@ static void defaults_are_the_boards(void **state)
 {
 	struct config c;
 	(void)state;
-	load_ok(&c, "machine: aarch64-virt\nkernel: kernel\ninitrd: initrd\ndevices:\n"
-		    "- {name: uart0, model: pl011}\n- {name: rtc, model: pl031}\n- {name: d0, model: virtio-blk, options: {path: x}}\n"
-		    "- {name: d1, model: virtio-blk, options: {path: y}}\n", NULL);
+	load_ok(&c,
+		"machine: aarch64-virt\nkernel: kernel\ninitrd: initrd\ndevices:\n"
+		"- {name: uart0, model: pl011}\n- {name: rtc, model: pl031}\n- {name: d0, model: "
+		"virtio-blk, options: {path: x}}\n"
+		"- {name: d1, model: virtio-blk, options: {path: y}}\n",
+		NULL);
 	assert_string_equal(c.name, "vm");
 	assert_string_equal(c.engine, "auto");
 	assert_string_equal(c.on_unclaimed, "abort");
@@ -48,10 +51,15 @@ static void values_reach_the_models_in_plain_units(void **state)
 {
 	struct config c;
 	(void)state;
-	load_ok(&c, "machine: aarch64-virt\nname: n1\nengine: soft\ncpus: 0x2\nmemory: 1G\nkernel: kernel\non_unclaimed: stop\n"
-		    "timeout: 90\ncmdline: a b\ndevices:\n- name: rtc\n  model: pl031\n  address: 0x0b000000\n  irq: 40\n"
-		    "  deadline: 500ms\n  on_failure: stop\n  options:\n    base: 2026-01-31T12:00:00Z\n    delay: 2ms\n    depth: 0x10\n"
-		    "    cache: 64K\n    readonly: yes\n    mode: exact\n", NULL);
+	load_ok(&c,
+		"machine: aarch64-virt\nname: n1\nengine: soft\ncpus: 0x2\nmemory: 1G\nkernel: "
+		"kernel\non_unclaimed: stop\n"
+		"timeout: 90\ncmdline: a b\ndevices:\n- name: rtc\n  model: pl031\n  address: "
+		"0x0b000000\n  irq: 40\n"
+		"  deadline: 500ms\n  on_failure: stop\n  options:\n    base: "
+		"2026-01-31T12:00:00Z\n    delay: 2ms\n    depth: 0x10\n"
+		"    cache: 64K\n    readonly: yes\n    mode: exact\n",
+		NULL);
 	const struct config_device *dev = &c.devices[0];
 	assert_string_equal(c.name, "n1");
 	assert_int_equal(c.cpus, 2);
@@ -74,12 +82,21 @@ static void values_reach_the_models_in_plain_units(void **state)
 static void overrides_win_over_the_file(void **state)
 {
 	struct config c;
-	static const char *const sets[] = {"devices.uart0.options.chardev=null", "devices.1.irq=77", "memory=64M", NULL};
-	struct config_overrides o = {.sets = sets, .initrd = "none", .append = "c d", .cpus = "3", .memory = "32M", .name = "x",
+	static const char *const sets[] = {"devices.uart0.options.chardev=null", "devices.1.irq=77",
+					   "memory=64M", NULL};
+	struct config_overrides o = {.sets = sets,
+				     .initrd = "none",
+				     .append = "c d",
+				     .cpus = "3",
+				     .memory = "32M",
+				     .name = "x",
 				     .timeout = "1.5"};
 	(void)state;
-	load_ok(&c, "machine: aarch64-virt\nmemory: 1G\nkernel: kernel\ninitrd: initrd\ncmdline: a b\ndevices:\n"
-		    "- {name: uart0, model: pl011}\n- {name: rtc, model: pl031}\n", &o);
+	load_ok(&c,
+		"machine: aarch64-virt\nmemory: 1G\nkernel: kernel\ninitrd: initrd\ncmdline: a "
+		"b\ndevices:\n"
+		"- {name: uart0, model: pl011}\n- {name: rtc, model: pl031}\n",
+		&o);
 	assert_int_equal(c.memory_bytes, 32 << 20);
 	assert_int_equal(c.cpus, 3);
 	assert_null(c.initrd);
@@ -96,8 +113,11 @@ static void console_pty_becomes_the_first_uarts(void **state)
 	struct config c;
 	struct config_overrides o = {.console = "pty"};
 	(void)state;
-	load_ok(&c, "machine: aarch64-virt\nkernel: kernel\ndevices:\n- {name: rtc, model: pl031}\n- {name: u0, model: pl011}\n"
-		    "- {name: u1, model: pl011}\n", &o);
+	load_ok(&c,
+		"machine: aarch64-virt\nkernel: kernel\ndevices:\n- {name: rtc, model: pl031}\n- "
+		"{name: u0, model: pl011}\n"
+		"- {name: u1, model: pl011}\n",
+		&o);
 	assert_int_equal(config_console_device(&c), 1);
 	assert_string_equal(config_value(&c.devices[1], "chardev"), "pty");
 	assert_string_equal(config_value(&c.devices[2], "chardev"), "console");

@@ -61,10 +61,18 @@ static void escapes_are_taken_out(void **state)
 	size_t used;
 	enum term_key key;
 	(void)state;
-	assert_int_equal(term_filter(&e, "ab\x01\x01" "c", 5, out, &used, &key), 4);
-	assert_memory_equal(out, "ab\x01" "c", 4);
+	assert_int_equal(term_filter(&e,
+				     "ab\x01\x01"
+				     "c",
+				     5, out, &used, &key),
+			 4);
+	assert_memory_equal(out,
+			    "ab\x01"
+			    "c",
+			    4);
 	assert_int_equal(key, TERM_NONE);
-	assert_int_equal(term_filter(&e, "a\x01", 2, out, &used, &key), 1); /* split between two reads */
+	assert_int_equal(term_filter(&e, "a\x01", 2, out, &used, &key),
+			 1); /* split between two reads */
 	assert_int_equal(term_filter(&e, "xrest", 5, out, &used, &key), 0);
 	assert_int_equal(key, TERM_QUIT);
 	assert_int_equal(used, 1);
@@ -75,7 +83,8 @@ static void escapes_are_taken_out(void **state)
 	assert_int_equal(term_filter(&e, "x", 1, out, &used, &key), 1);
 }
 
-/* ---- a console with a device that is this test -------------------------------------------------- */
+/* ---- a console with a device that is this test --------------------------------------------------
+ */
 
 struct bench {
 	uv_loop_t loop;
@@ -95,7 +104,8 @@ static void bench_make(struct bench *b)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv), 0);
 	b->device = sv[0];
 	uv_loop_init(&b->loop);
-	assert_int_equal(console_start(&b->console, &b->loop, "u", &sv[1], b->log, b->sock, &err), 0);
+	assert_int_equal(console_start(&b->console, &b->loop, "u", &sv[1], b->log, b->sock, &err),
+			 0);
 }
 
 static void bench_end(struct bench *b)
@@ -200,12 +210,14 @@ static void typing_stops_at_a_full_queue_and_goes_on(void **state)
 	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = (char)('a' + i % 23);
 	for (int i = 0; i < 2000; i++) { /* the device does not read */
-		ssize_t n = write(fd, text + sent, sizeof(text) - sent < 4096 ? sizeof(text) - sent : 4096);
+		ssize_t n = write(fd, text + sent,
+				  sizeof(text) - sent < 4096 ? sizeof(text) - sent : 4096);
 		sent += n > 0 ? (size_t)n : 0;
 		turns(&b, 1);
 	}
 	assert_true(sent < sizeof(text) + 1);
-	assert_int_equal(queue_room(&b.console.in), sent < sizeof(text) ? 0 : queue_room(&b.console.in));
+	assert_int_equal(queue_room(&b.console.in),
+			 sent < sizeof(text) ? 0 : queue_room(&b.console.in));
 	while (got.len < sizeof(text)) {
 		size_t before = got.len;
 		ssize_t n = sent < sizeof(text) ? write(fd, text + sent, sizeof(text) - sent) : 0;

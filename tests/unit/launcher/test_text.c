@@ -15,10 +15,25 @@ static void sizes(void **state)
 		int r;
 		uint64_t v;
 	} c[] = {
-		{"0", 0, 0}, {"4096", 0, 4096}, {"256M", 0, 256ull << 20}, {"256MiB", 0, 256ull << 20}, {"1G", 0, 1ull << 30},
-		{"1gb", 0, 1ull << 30}, {"0x1000", 0, 4096}, {"64k", 0, 65536}, {"2T", 0, 2ull << 40}, {"10B", 0, 10},
-		{"", -EINVAL, 0}, {"M", -EINVAL, 0}, {"-1", -EINVAL, 0}, {"1.5G", -EINVAL, 0}, {"1Q", -EINVAL, 0},
-		{"1 G", -EINVAL, 0}, {"1GG", -EINVAL, 0}, {" 1", -EINVAL, 0}, {"16777216T", -ERANGE, 0},
+		{"0", 0, 0},
+		{"4096", 0, 4096},
+		{"256M", 0, 256ull << 20},
+		{"256MiB", 0, 256ull << 20},
+		{"1G", 0, 1ull << 30},
+		{"1gb", 0, 1ull << 30},
+		{"0x1000", 0, 4096},
+		{"64k", 0, 65536},
+		{"2T", 0, 2ull << 40},
+		{"10B", 0, 10},
+		{"", -EINVAL, 0},
+		{"M", -EINVAL, 0},
+		{"-1", -EINVAL, 0},
+		{"1.5G", -EINVAL, 0},
+		{"1Q", -EINVAL, 0},
+		{"1 G", -EINVAL, 0},
+		{"1GG", -EINVAL, 0},
+		{" 1", -EINVAL, 0},
+		{"16777216T", -ERANGE, 0},
 		{"99999999999999999999", -ERANGE, 0},
 	};
 	(void)state;
@@ -38,17 +53,22 @@ static void durations(void **state)
 		int r;
 		uint64_t v;
 	} c[] = {
-		{"250us", false, 0, 250000}, {"10ms", false, 0, 10000000}, {"2s", false, 0, 2000000000}, {"0.5s", false, 0, 500000000},
-		{"5m", false, 0, 300000000000}, {"1h", false, 0, 3600000000000}, {"7ns", false, 0, 7}, {"90", true, 0, 90000000000},
-		{"1.5", true, 0, 1500000000}, {"90", false, -EINVAL, 0}, {"", true, -EINVAL, 0}, {"s", true, -EINVAL, 0},
-		{"-1s", true, -EINVAL, 0}, {"0x10s", true, -EINVAL, 0}, {"1d", true, -EINVAL, 0}, {"1e30s", true, -ERANGE, 0},
+		{"250us", false, 0, 250000},	{"10ms", false, 0, 10000000},
+		{"2s", false, 0, 2000000000},	{"0.5s", false, 0, 500000000},
+		{"5m", false, 0, 300000000000}, {"1h", false, 0, 3600000000000},
+		{"7ns", false, 0, 7},		{"90", true, 0, 90000000000},
+		{"1.5", true, 0, 1500000000},	{"90", false, -EINVAL, 0},
+		{"", true, -EINVAL, 0},		{"s", true, -EINVAL, 0},
+		{"-1s", true, -EINVAL, 0},	{"0x10s", true, -EINVAL, 0},
+		{"1d", true, -EINVAL, 0},	{"1e30s", true, -ERANGE, 0},
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(c); i++) {
 		uint64_t v = 0;
 		int r = text_duration(c[i].s, c[i].bare, &v);
 		if (r != c[i].r || v != c[i].v)
-			fail_msg("text_duration(\"%s\") = %d, %llu", c[i].s, r, (unsigned long long)v);
+			fail_msg("text_duration(\"%s\") = %d, %llu", c[i].s, r,
+				 (unsigned long long)v);
 	}
 }
 
@@ -111,7 +131,8 @@ static void json_escapes_and_nests(void **state)
 	json_open(&j, "e", '{');
 	json_close(&j, '}');
 	json_close(&j, '}');
-	assert_string_equal(sb_str(&b), "{\n  \"a\": \"q\\\"\\\\\\n\\u0001\\ufffd\xc3\xa4\",\n  \"l\": [\n    18446744073709551615,\n"
+	assert_string_equal(sb_str(&b), "{\n  \"a\": \"q\\\"\\\\\\n\\u0001\\ufffd\xc3\xa4\",\n  "
+					"\"l\": [\n    18446744073709551615,\n"
 					"    null\n  ],\n  \"e\": {}\n}\n");
 }
 
