@@ -270,7 +270,7 @@ void fp_case_state(uint64_t seed, uint64_t n, enum fp_mix mix, uint64_t slot, st
 		st->fpcr |= (uint64_t)((r >> 40 & 3) == 0) << 26;
 	}
 	st->fpsr = (r >> 42 & 3) ? 0 : r >> 44 & 0x9f;
-	if ((r >> 52 & 3) == 0)
+	if (r >> 52 & 1)
 		st->fpsr |= 0x10; /* inexact seen before: the common state of programs */
 }
 

@@ -50,10 +50,10 @@ uint64_t fp_to_fixed(struct cpu *c, enum fp_fmt f, uint64_t a, unsigned fbits, b
 		c->fpsr |= FPSR_IOC;
 		return 0;
 	}
-	if (x.cls == FP_ZERO)
+	if (x.cls == FPC_ZERO)
 		return 0;
 	int32_t e = x.exp + (int32_t)fbits;
-	if (x.cls == FP_INF || e > 63) {
+	if (x.cls == FPC_INF || e > 63) {
 		over = true;
 	} else {
 		s = split_at(x.frac, e);
@@ -87,9 +87,9 @@ uint64_t fp_rint(struct cpu *c, enum fp_fmt f, uint64_t a, enum fp_rmode mode, b
 
 	if (fp_is_nan(x))
 		return fp_nan1(c, f, a, x);
-	if (x.cls == FP_ZERO)
+	if (x.cls == FPC_ZERO)
 		return fp_zero(f, x.sign);
-	if (x.cls == FP_INF || x.exp >= (int32_t)fp_mbits(f))
+	if (x.cls == FPC_INF || x.exp >= (int32_t)fp_mbits(f))
 		return a;
 	struct split s = split_at(x.frac, x.exp);
 	s.ip += rounds_up(s, x.sign, mode);
@@ -107,7 +107,7 @@ uint64_t fp_convert(struct cpu *c, enum fp_fmt from, enum fp_fmt to, uint64_t a,
 	struct fp_num x = fp_unpack(c, from, a);
 
 	if (fp_is_nan(x)) {
-		if (x.cls == FP_SNAN || ahp)
+		if (x.cls == FPC_SNAN || ahp)
 			c->fpsr |= FPSR_IOC;
 		if (ahp)
 			return fp_zero(to, x.sign);
@@ -115,13 +115,13 @@ uint64_t fp_convert(struct cpu *c, enum fp_fmt from, enum fp_fmt to, uint64_t a,
 			return fp_default_nan(to);
 		return fp_zero(to, x.sign) | fp_default_nan(to) | x.frac >> (63 - fp_mbits(to));
 	}
-	if (x.cls == FP_INF) {
+	if (x.cls == FPC_INF) {
 		if (!ahp)
 			return fp_inf(to, x.sign);
 		c->fpsr |= FPSR_IOC;
 		return fp_zero(to, x.sign) | 0x7fff;
 	}
-	if (x.cls == FP_ZERO)
+	if (x.cls == FPC_ZERO)
 		return fp_zero(to, x.sign);
 	return fp_round(c, to, x.sign, x.exp, x.frac, mode);
 }

@@ -44,20 +44,20 @@ INLINE struct fp_num unpack(struct cpu *c, enum fp_fmt f, uint64_t bits)
 		}
 		if (x.frac == 0) {
 			x.exp = INT32_MIN / 2;
-			x.cls = FP_ZERO;
+			x.cls = FPC_ZERO;
 			return x;
 		}
 		int lz = __builtin_clzll(x.frac);
 		x.frac <<= lz;
 		x.exp = 1 - fp_bias(f) - lz;
-		x.cls = FP_NORMAL;
+		x.cls = FPC_NORMAL;
 	} else if (e == emask && !(f == FP_H && (c->fpcr & FPCR_AHP))) {
 		x.exp = INT32_MAX / 2;
-		x.cls = m == 0 ? FP_INF : (x.frac >> 62) & 1 ? FP_QNAN : FP_SNAN;
+		x.cls = m == 0 ? FPC_INF : (x.frac >> 62) & 1 ? FPC_QNAN : FPC_SNAN;
 	} else {
 		x.frac |= 1ull << 63;
 		x.exp = (int32_t)e - fp_bias(f);
-		x.cls = FP_NORMAL;
+		x.cls = FPC_NORMAL;
 	}
 	return x;
 }
@@ -143,7 +143,7 @@ uint64_t fp_invalid(struct cpu *c, enum fp_fmt f)
 
 uint64_t fp_nan1(struct cpu *c, enum fp_fmt f, uint64_t a, struct fp_num x)
 {
-	if (x.cls == FP_SNAN)
+	if (x.cls == FPC_SNAN)
 		c->fpsr |= FPSR_IOC;
 	if (c->fpcr & FPCR_DN)
 		return fp_default_nan(f);
@@ -153,7 +153,7 @@ uint64_t fp_nan1(struct cpu *c, enum fp_fmt f, uint64_t a, struct fp_num x)
 uint64_t fp_nan2(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b, struct fp_num x, struct fp_num y)
 {
 	/* A signalling NaN wins over a quiet one, then the first operand over the second. */
-	if (x.cls == FP_SNAN || (y.cls != FP_SNAN && x.cls == FP_QNAN))
+	if (x.cls == FPC_SNAN || (y.cls != FPC_SNAN && x.cls == FPC_QNAN))
 		return fp_nan1(c, f, a, x);
 	return fp_nan1(c, f, b, y);
 }
@@ -182,18 +182,18 @@ INLINE uint64_t add_sub(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b, bo
 	if (fp_is_nan(x) || fp_is_nan(y))
 		return fp_nan2(c, f, a, b, x, y);
 	y.sign ^= sub;
-	if (x.cls == FP_INF) {
-		if (y.cls == FP_INF && x.sign != y.sign)
+	if (x.cls == FPC_INF) {
+		if (y.cls == FPC_INF && x.sign != y.sign)
 			return fp_invalid(c, f);
 		return fp_inf(f, x.sign);
 	}
-	if (y.cls == FP_INF)
+	if (y.cls == FPC_INF)
 		return fp_inf(f, y.sign);
-	if (x.cls == FP_ZERO && y.cls == FP_ZERO)
+	if (x.cls == FPC_ZERO && y.cls == FPC_ZERO)
 		return fp_zero(f, x.sign == y.sign ? x.sign : fp_mode(c) == FP_RM);
-	if (x.cls == FP_ZERO)
+	if (x.cls == FPC_ZERO)
 		return round_pack(c, f, y.sign, y.exp, y.frac, FP_RZ);
-	if (y.cls == FP_ZERO)
+	if (y.cls == FPC_ZERO)
 		return round_pack(c, f, x.sign, x.exp, x.frac, FP_RZ);
 	return add_finite(c, f, x, y);
 }
@@ -205,14 +205,14 @@ INLINE uint64_t mul(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b, bool m
 
 	if (fp_is_nan(x) || fp_is_nan(y))
 		return fp_nan2(c, f, a, b, x, y);
-	if (x.cls == FP_INF || y.cls == FP_INF) {
-		if (x.cls != FP_ZERO && y.cls != FP_ZERO)
+	if (x.cls == FPC_INF || y.cls == FPC_INF) {
+		if (x.cls != FPC_ZERO && y.cls != FPC_ZERO)
 			return fp_inf(f, sign);
 		if (!mulx)
 			return fp_invalid(c, f);
 		return fp_zero(f, sign) | (uint64_t)(fp_bias(f) + 1) << fp_mbits(f);
 	}
-	if (x.cls == FP_ZERO || y.cls == FP_ZERO)
+	if (x.cls == FPC_ZERO || y.cls == FPC_ZERO)
 		return fp_zero(f, sign);
 	fp_u128 p = (fp_u128)x.frac * y.frac;
 	int32_t exp = x.exp + y.exp + 1;
@@ -230,14 +230,14 @@ INLINE uint64_t divide(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b)
 
 	if (fp_is_nan(x) || fp_is_nan(y))
 		return fp_nan2(c, f, a, b, x, y);
-	if ((x.cls == FP_INF && y.cls == FP_INF) || (x.cls == FP_ZERO && y.cls == FP_ZERO))
+	if ((x.cls == FPC_INF && y.cls == FPC_INF) || (x.cls == FPC_ZERO && y.cls == FPC_ZERO))
 		return fp_invalid(c, f);
-	if (x.cls == FP_INF || y.cls == FP_ZERO) {
-		if (x.cls != FP_INF)
+	if (x.cls == FPC_INF || y.cls == FPC_ZERO) {
+		if (x.cls != FPC_INF)
 			c->fpsr |= FPSR_DZC;
 		return fp_inf(f, sign);
 	}
-	if (x.cls == FP_ZERO || y.cls == FP_INF)
+	if (x.cls == FPC_ZERO || y.cls == FPC_INF)
 		return fp_zero(f, sign);
 	bool less = x.frac < y.frac;
 	fp_u128 n = (fp_u128)x.frac << (less ? 64 : 63);
@@ -271,11 +271,11 @@ INLINE uint64_t square_root(struct cpu *c, enum fp_fmt f, uint64_t a)
 
 	if (fp_is_nan(x))
 		return fp_nan1(c, f, a, x);
-	if (x.cls == FP_ZERO)
+	if (x.cls == FPC_ZERO)
 		return fp_zero(f, x.sign);
 	if (x.sign)
 		return fp_invalid(c, f);
-	if (x.cls == FP_INF)
+	if (x.cls == FPC_INF)
 		return fp_inf(f, 0);
 	unsigned odd = (unsigned)x.exp & 1;
 	fp_u128 n = (fp_u128)x.frac << (63 + odd);
@@ -287,9 +287,9 @@ INLINE uint64_t square_root(struct cpu *c, enum fp_fmt f, uint64_t a)
 /* FPProcessNaNs3 with the addend first; infinity * 0 with a quiet addend is invalid too. */
 static uint64_t nan3(struct cpu *c, enum fp_fmt f, const uint64_t v[3], const struct fp_num n[3], bool inf_zero)
 {
-	if (n[0].cls == FP_QNAN && inf_zero)
+	if (n[0].cls == FPC_QNAN && inf_zero)
 		return fp_invalid(c, f);
-	for (unsigned cls = FP_SNAN; cls >= FP_QNAN; cls--)
+	for (unsigned cls = FPC_SNAN; cls >= FPC_QNAN; cls--)
 		for (unsigned i = 0; i < 3; i++)
 			if (n[i].cls == cls)
 				return fp_nan1(c, f, v[i], n[i]);
@@ -300,19 +300,19 @@ static inline uint64_t muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uin
 {
 	struct fp_num z = unpack(c, f, addend), x = unpack(c, f, a), y = unpack(c, f, b);
 	uint8_t sign = x.sign ^ y.sign;
-	bool inf_p = x.cls == FP_INF || y.cls == FP_INF, zero_p = x.cls == FP_ZERO || y.cls == FP_ZERO;
+	bool inf_p = x.cls == FPC_INF || y.cls == FPC_INF, zero_p = x.cls == FPC_ZERO || y.cls == FPC_ZERO;
 
 	if (fp_is_nan(z) || fp_is_nan(x) || fp_is_nan(y)) {
 		const uint64_t v[3] = {addend, a, b};
 		const struct fp_num n[3] = {z, x, y};
 		return nan3(c, f, v, n, inf_p && zero_p);
 	}
-	if ((inf_p && zero_p) || (z.cls == FP_INF && inf_p && z.sign != sign))
+	if ((inf_p && zero_p) || (z.cls == FPC_INF && inf_p && z.sign != sign))
 		return fp_invalid(c, f);
-	if (z.cls == FP_INF || inf_p)
+	if (z.cls == FPC_INF || inf_p)
 		return fp_inf(f, inf_p ? sign : z.sign);
 	if (zero_p) {
-		if (z.cls == FP_ZERO)
+		if (z.cls == FPC_ZERO)
 			return fp_zero(f, z.sign == sign ? sign : fp_mode(c) == FP_RM);
 		return round_pack(c, f, z.sign, z.exp + scale, z.frac, fp_mode(c));
 	}
@@ -323,7 +323,7 @@ static inline uint64_t muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uin
 		p >>= 1;
 		exp++;
 	}
-	if (z.cls != FP_ZERO) {
+	if (z.cls != FPC_ZERO) {
 		if (z.exp > exp || (z.exp == exp && q > p)) {
 			fp_u128 t = p;
 			p = q;
@@ -347,7 +347,7 @@ static inline uint64_t muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uin
 
 INLINE unsigned compare(struct fp_num x, struct fp_num y)
 {
-	if (x.cls == FP_ZERO && y.cls == FP_ZERO)
+	if (x.cls == FPC_ZERO && y.cls == FPC_ZERO)
 		return FP_EQ;
 	if (x.sign != y.sign)
 		return x.sign ? FP_LT : FP_GT;
@@ -362,7 +362,7 @@ unsigned fp_cmp(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b, bool signa
 	struct fp_num x = unpack(c, f, a), y = unpack(c, f, b);
 
 	if (fp_is_nan(x) || fp_is_nan(y)) {
-		if (signal || x.cls == FP_SNAN || y.cls == FP_SNAN)
+		if (signal || x.cls == FPC_SNAN || y.cls == FPC_SNAN)
 			c->fpsr |= FPSR_IOC;
 		return FP_UNORDERED;
 	}
@@ -373,17 +373,17 @@ static uint64_t minmax(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b, boo
 {
 	struct fp_num x = unpack(c, f, a), y = unpack(c, f, b);
 
-	if (nm && x.cls == FP_QNAN && !fp_is_nan(y)) /* the number wins over the quiet NaN */
-		return y.cls == FP_ZERO ? fp_zero(f, y.sign) : b;
-	if (nm && y.cls == FP_QNAN && !fp_is_nan(x))
-		return x.cls == FP_ZERO ? fp_zero(f, x.sign) : a;
+	if (nm && x.cls == FPC_QNAN && !fp_is_nan(y)) /* the number wins over the quiet NaN */
+		return y.cls == FPC_ZERO ? fp_zero(f, y.sign) : b;
+	if (nm && y.cls == FPC_QNAN && !fp_is_nan(x))
+		return x.cls == FPC_ZERO ? fp_zero(f, x.sign) : a;
 	if (fp_is_nan(x) || fp_is_nan(y))
 		return fp_nan2(c, f, a, b, x, y);
-	if (x.cls == FP_ZERO && y.cls == FP_ZERO)
+	if (x.cls == FPC_ZERO && y.cls == FPC_ZERO)
 		return fp_zero(f, max ? x.sign & y.sign : x.sign | y.sign);
 	bool first = compare(x, y) == (max ? FP_GT : FP_LT);
 	struct fp_num r = first ? x : y;
-	return r.cls == FP_ZERO ? fp_zero(f, r.sign) : first ? a : b;
+	return r.cls == FPC_ZERO ? fp_zero(f, r.sign) : first ? a : b;
 }
 
 uint64_t fp_max(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b)

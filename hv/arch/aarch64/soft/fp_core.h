@@ -28,11 +28,11 @@ enum fp_rmode { FP_RN, FP_RP, FP_RM, FP_RZ, FP_RA, FP_ODD };
 
 enum fp_fmt { FP_H, FP_S, FP_D };
 
-enum fp_cls { FP_ZERO, FP_NORMAL, FP_INF, FP_QNAN, FP_SNAN };
+enum fp_cls { FPC_ZERO, FPC_NORMAL, FPC_INF, FPC_QNAN, FPC_SNAN };
 
 /** struct fp_num - value = frac / 2^63 * 2^exp. Zero and infinity have exponents that order them. */
 struct fp_num {
-	uint64_t frac; /* FP_NORMAL: bit 63 set; NaN: payload, quiet bit at 62 */
+	uint64_t frac; /* FPC_NORMAL: bit 63 set; NaN: payload, quiet bit at 62 */
 	int32_t exp;
 	uint8_t cls;
 	uint8_t sign;
@@ -96,7 +96,7 @@ uint64_t fp_invalid(struct cpu *c, enum fp_fmt f);
 
 static inline bool fp_is_nan(struct fp_num x)
 {
-	return x.cls >= FP_QNAN;
+	return x.cls >= FPC_QNAN;
 }
 
 /* Arithmetic. FNEG and FABS are bit operations of the handlers. */

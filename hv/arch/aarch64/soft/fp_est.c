@@ -44,9 +44,9 @@ uint64_t fp_recip_estimate(struct cpu *c, enum fp_fmt f, uint64_t a)
 
 	if (fp_is_nan(x))
 		return fp_nan1(c, f, a, x);
-	if (x.cls == FP_INF)
+	if (x.cls == FPC_INF)
 		return fp_zero(f, x.sign);
-	if (x.cls == FP_ZERO) {
+	if (x.cls == FPC_ZERO) {
 		c->fpsr |= FPSR_DZC;
 		return fp_inf(f, x.sign);
 	}
@@ -79,13 +79,13 @@ uint64_t fp_rsqrt_estimate(struct cpu *c, enum fp_fmt f, uint64_t a)
 
 	if (fp_is_nan(x))
 		return fp_nan1(c, f, a, x);
-	if (x.cls == FP_ZERO) {
+	if (x.cls == FPC_ZERO) {
 		c->fpsr |= FPSR_DZC;
 		return fp_inf(f, x.sign);
 	}
 	if (x.sign)
 		return fp_invalid(c, f);
-	if (x.cls == FP_INF)
+	if (x.cls == FPC_INF)
 		return 0;
 	int32_t exp = x.exp + bias;
 	uint32_t scaled = (uint32_t)(x.frac >> (exp & 1 ? 56 : 55));
@@ -97,7 +97,7 @@ uint64_t fp_rsqrt_estimate(struct cpu *c, enum fp_fmt f, uint64_t a)
 /* A step's product of infinity and zero counts as zero: the result is the constant. */
 static bool inf_times_zero(struct fp_num x, struct fp_num y)
 {
-	return (x.cls == FP_INF && y.cls == FP_ZERO) || (x.cls == FP_ZERO && y.cls == FP_INF);
+	return (x.cls == FPC_INF && y.cls == FPC_ZERO) || (x.cls == FPC_ZERO && y.cls == FPC_INF);
 }
 
 uint64_t fp_recip_step(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b)

@@ -2,12 +2,12 @@
 /* Scalar floating point. x of Vn, y of Vm, z of Va; results clear the rest of the register. */
 #include "hv/arch/aarch64/soft/fp_scalar.h"
 #include "hv/arch/aarch64/soft/flags.h"
-#include "hv/arch/aarch64/soft/fp_core.h"
+#include "hv/arch/aarch64/soft/vset.h"
+#include "hv/arch/aarch64/soft/fp_fast.h"
 
 static inline void put(struct cpu *c, const struct op *o, uint64_t v)
 {
-	c->v[o->rd].d[0] = v;
-	c->v[o->rd].d[1] = 0;
+	vset(&c->v[o->rd], v, 0);
 }
 
 /* One handler for each of single and double; all operands are read, which costs nothing. */
@@ -30,7 +30,7 @@ static inline void put(struct cpu *c, const struct op *o, uint64_t v)
 FS(fmov, x)
 FS(fabs, x & ~SIGN)
 FS(fneg, x ^ SIGN)
-FS(fsqrt, fp_sqrt(c, fmt, x))
+FS(fsqrt, fpq_sqrt(c, fmt, x))
 FS(frintn, fp_rint(c, fmt, x, FP_RN, false))
 FS(frintp, fp_rint(c, fmt, x, FP_RP, false))
 FS(frintm, fp_rint(c, fmt, x, FP_RM, false))
@@ -44,24 +44,24 @@ fps_pair fps_1src[16] = {
 	[14] = PAIR(frintx), PAIR(frinti),
 };
 
-FS(fmul, fp_mul(c, fmt, x, y))
-FS(fdiv, fp_div(c, fmt, x, y))
-FS(fadd, fp_add(c, fmt, x, y))
-FS(fsub, fp_sub(c, fmt, x, y))
+FS(fmul, fpq_mul(c, fmt, x, y))
+FS(fdiv, fpq_div(c, fmt, x, y))
+FS(fadd, fpq_add(c, fmt, x, y))
+FS(fsub, fpq_sub(c, fmt, x, y))
 FS(fmax, fp_max(c, fmt, x, y))
 FS(fmin, fp_min(c, fmt, x, y))
 FS(fmaxnm, fp_maxnm(c, fmt, x, y))
 FS(fminnm, fp_minnm(c, fmt, x, y))
-FS(fnmul, fp_mul(c, fmt, x, y) ^ SIGN)
+FS(fnmul, fpq_mul(c, fmt, x, y) ^ SIGN)
 fps_pair fps_2src[16] = {
 	PAIR(fmul), PAIR(fdiv), PAIR(fadd), PAIR(fsub), PAIR(fmax),
 	PAIR(fmin), PAIR(fmaxnm), PAIR(fminnm), PAIR(fnmul),
 };
 
-FS(fmadd, fp_muladd(c, fmt, z, x, y, 0))
-FS(fmsub, fp_muladd(c, fmt, z, x ^ SIGN, y, 0))
-FS(fnmadd, fp_muladd(c, fmt, z ^ SIGN, x ^ SIGN, y, 0))
-FS(fnmsub, fp_muladd(c, fmt, z ^ SIGN, x, y, 0))
+FS(fmadd, fpq_muladd(c, fmt, z, x, y))
+FS(fmsub, fpq_muladd(c, fmt, z, x ^ SIGN, y))
+FS(fnmadd, fpq_muladd(c, fmt, z ^ SIGN, x ^ SIGN, y))
+FS(fnmsub, fpq_muladd(c, fmt, z ^ SIGN, x, y))
 fps_pair fps_3src[4] = {PAIR(fmadd), PAIR(fmsub), PAIR(fnmadd), PAIR(fnmsub)};
 
 FS(fcsel, flags_cond(c, o->aux) ? x : y)
@@ -75,7 +75,7 @@ fps_pair fps_imm = PAIR(fmov_imm);
 	{                                                                                          \
 		OP_FP_CHECK();                                                                     \
 		const T x = c->v[o->rn].F[0], y = Y;                                               \
-		flags_set_nzcv(c, fp_cmp(c, FMT, x, y, SIGNAL) << 28);                             \
+		flags_set_nzcv(c, fpq_cmp(c, FMT, x, y, SIGNAL) << 28);                             \
 		OP_NEXT();                                                                         \
 	}                                                                                          \
 	static OP(c##name)                                                                         \
@@ -84,7 +84,7 @@ fps_pair fps_imm = PAIR(fmov_imm);
 		const T x = c->v[o->rn].F[0], y = Y;                                               \
 		uint32_t nzcv = (uint32_t)o->uimm;                                                 \
 		if (flags_cond(c, o->aux))                                                         \
-			nzcv = fp_cmp(c, FMT, x, y, SIGNAL) << 28;                                 \
+			nzcv = fpq_cmp(c, FMT, x, y, SIGNAL) << 28;                                 \
 		flags_set_nzcv(c, nzcv);                                                           \
 		OP_NEXT();                                                                         \
 	}
@@ -92,7 +92,7 @@ fps_pair fps_imm = PAIR(fmov_imm);
 	static OP(name)                                                                            \
 	{                                                                                          \
 		OP_FP_CHECK();                                                                     \
-		flags_set_nzcv(c, fp_cmp(c, FMT, c->v[o->rn].F[0], 0, SIGNAL) << 28);              \
+		flags_set_nzcv(c, fpq_cmp(c, FMT, c->v[o->rn].F[0], 0, SIGNAL) << 28);              \
 		OP_NEXT();                                                                         \
 	}
 FCMP_ONE(fcmp_s, uint32_t, s, FP_S, c->v[o->rm].s[0], false)
@@ -114,9 +114,19 @@ fps_pair fps_ccmp[2] = {PAIR(cfcmp), PAIR(cfcmpe)};
 		put(c, o, fp_convert(c, FROM, TO, c->v[o->rn].F[0], fp_mode(c)));                  \
 		OP_NEXT();                                                                         \
 	}
-FCVT(fcvt_d_s, FP_S, s, FP_D)
+static OP(fcvt_d_s)
+{
+	OP_FP_CHECK();
+	put(c, o, fpq_widen(c, c->v[o->rn].s[0]));
+	OP_NEXT();
+}
+static OP(fcvt_s_d)
+{
+	OP_FP_CHECK();
+	put(c, o, fpq_shorten(c, c->v[o->rn].d[0]));
+	OP_NEXT();
+}
 FCVT(fcvt_h_s, FP_S, s, FP_H)
-FCVT(fcvt_s_d, FP_D, d, FP_S)
 FCVT(fcvt_h_d, FP_D, d, FP_H)
 FCVT(fcvt_s_h, FP_H, h, FP_S)
 FCVT(fcvt_d_h, FP_H, h, FP_D)
@@ -131,8 +141,11 @@ op_fn *const fps_cvt[3][4] = {
 	static OP(name)                                                                            \
 	{                                                                                          \
 		OP_FP_CHECK();                                                                     \
-		c->x[o->rd] =                                                                      \
-			fp_to_fixed(c, FMT, c->v[o->rn].F[0], (unsigned)o->imm, SIGNED, BITS, MODE); \
+		const uint64_t x = c->v[o->rn].F[0];                                               \
+		if (MODE == FP_RZ && o->imm == 0)                                                  \
+			c->x[o->rd] = fpq_to_int_z(c, FMT, x, SIGNED, BITS);                       \
+		else                                                                               \
+			c->x[o->rd] = fp_to_fixed(c, FMT, x, (unsigned)o->imm, SIGNED, BITS, MODE); \
 		OP_NEXT();                                                                         \
 	}
 #define FTOI8(n, MODE)                                                                             \
@@ -156,8 +169,11 @@ op_fn *const fps_to_int[5][2][2][2] = {ROW8(fcvtn), ROW8(fcvtp), ROW8(fcvtm), RO
 	static OP(name)                                                                            \
 	{                                                                                          \
 		OP_FP_CHECK();                                                                     \
-		const T x = (T)c->x[o->rn];                                                        \
-		put(c, o, fp_from_fixed(c, FMT, (uint64_t)x, (unsigned)o->imm, SIGNED));           \
+		const uint64_t x = (uint64_t)(T)c->x[o->rn];                                       \
+		if (o->imm == 0)                                                                   \
+			put(c, o, fpq_from_int(c, FMT, x, SIGNED));                                \
+		else                                                                               \
+			put(c, o, fp_from_fixed(c, FMT, x, (unsigned)o->imm, SIGNED));             \
 		OP_NEXT();                                                                         \
 	}
 ITOF(scvtf_s_w, FP_S, true, int32_t)
@@ -185,7 +201,7 @@ MOVE(mov_x_d, c->x[o->rd] = c->v[o->rn].d[0])
 MOVE(mov_x_vd1, c->x[o->rd] = c->v[o->rn].d[1])
 MOVE(mov_s_w, put(c, o, (uint32_t)c->x[o->rn]))
 MOVE(mov_d_x, put(c, o, c->x[o->rn]))
-MOVE(mov_vd1_x, c->v[o->rd].d[1] = c->x[o->rn])
+MOVE(mov_vd1_x, vset(&c->v[o->rd], c->v[o->rd].d[0], c->x[o->rn]))
 op_fn *const fps_mov_w_s = mov_w_s;
 op_fn *const fps_mov_s_w = mov_s_w;
 op_fn *const fps_mov_x_d = mov_x_d;

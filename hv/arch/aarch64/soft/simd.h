@@ -9,6 +9,7 @@
  */
 #include "hv/arch/aarch64/soft/op.h"
 #include "hv/arch/aarch64/soft/fp_core.h"
+#include "hv/arch/aarch64/soft/vset.h"
 
 /* aux: bytes of the vector (1, 2, 4, 8, 16); of the narrow vector in long and narrow forms. */
 #define AUX_BYTES 0x1fu
@@ -55,12 +56,7 @@ static inline unsigned simd_bytes(const struct op *o)
 /** vput - writes the first @bytes of @r to Vd, zeros above. */
 static inline void vput(struct cpu *c, const struct op *o, union vreg r, unsigned bytes)
 {
-	if (bytes < 16) {
-		r.d[1] = 0;
-		if (bytes < 8)
-			r.d[0] &= (1ull << (8 * bytes)) - 1;
-	}
-	c->v[o->rd] = r;
+	vset_low(&c->v[o->rd], r, bytes);
 }
 
 static inline union vreg vzero(void)
@@ -73,12 +69,10 @@ static inline void vnarrow(struct cpu *c, const struct op *o, uint64_t r)
 {
 	union vreg *d = &c->v[o->rd];
 
-	if (o->aux & AUX_UPPER) {
-		d->d[1] = r;
-	} else {
-		d->d[0] = r;
-		d->d[1] = 0;
-	}
+	if (o->aux & AUX_UPPER)
+		vset(d, d->d[0], r);
+	else
+		vset(d, r, 0);
 }
 
 /* A lane of @v in all lanes. */

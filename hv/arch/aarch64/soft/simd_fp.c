@@ -2,6 +2,7 @@
 /* AdvSIMD floating point, vector and scalar forms: three same, by element, pairwise, across lanes. x of Vn, y of Vm,
  * z of Vd; FMT is FP_S or FP_D. Only the lanes that exist are computed, for their flags. */
 #include "hv/arch/aarch64/soft/simd.h"
+#include "hv/arch/aarch64/soft/fp_fast.h"
 
 #define VF_FROM(name, T, F, FMT, SRC, E)                                                           \
 	static OP(name)                                                                            \
@@ -30,24 +31,24 @@
 #define SIGN fp_sign_bit(fmt)
 #define ABS(v) ((v) & ~SIGN)
 #define MASK_IF(E) ((E) ? ~(uint64_t)0 : 0)
-#define CMP(p, q, signal) fp_cmp(c, fmt, p, q, signal)
+#define CMP(p, q, signal) fpq_cmp(c, fmt, p, q, signal)
 /* Greater or equal: C without V. */
 #define AT_LEAST(nzcv) (((nzcv) & 3) == 2)
 
 VF(fmaxnm, fp_maxnm(c, fmt, x, y))
 VF(fminnm, fp_minnm(c, fmt, x, y))
-VF(fmla, fp_muladd(c, fmt, z, x, y, 0))
-VF(fmls, fp_muladd(c, fmt, z, x ^ SIGN, y, 0))
-VFEL(fmla, fp_muladd(c, fmt, z, x, y, 0))
-VFEL(fmls, fp_muladd(c, fmt, z, x ^ SIGN, y, 0))
-VF(fadd, fp_add(c, fmt, x, y))
-VF(fsub, fp_sub(c, fmt, x, y))
-VF(fabd, ABS(fp_sub(c, fmt, x, y)))
+VF(fmla, fpq_muladd(c, fmt, z, x, y))
+VF(fmls, fpq_muladd(c, fmt, z, x ^ SIGN, y))
+VFEL(fmla, fpq_muladd(c, fmt, z, x, y))
+VFEL(fmls, fpq_muladd(c, fmt, z, x ^ SIGN, y))
+VF(fadd, fpq_add(c, fmt, x, y))
+VF(fsub, fpq_sub(c, fmt, x, y))
+VF(fabd, ABS(fpq_sub(c, fmt, x, y)))
 VF(fmulx, fp_mulx(c, fmt, x, y))
-VF(fmul, fp_mul(c, fmt, x, y))
+VF(fmul, fpq_mul(c, fmt, x, y))
 VFEL(fmulx, fp_mulx(c, fmt, x, y))
-VFEL(fmul, fp_mul(c, fmt, x, y))
-VF(fdiv, fp_div(c, fmt, x, y))
+VFEL(fmul, fpq_mul(c, fmt, x, y))
+VF(fdiv, fpq_div(c, fmt, x, y))
 VF(fmax, fp_max(c, fmt, x, y))
 VF(fmin, fp_min(c, fmt, x, y))
 VF(fcmeq, MASK_IF(CMP(x, y, false) == FP_EQ))
@@ -80,7 +81,7 @@ VF(frsqrts, fp_rsqrt_step(c, fmt, x, y))
 		OP_FP_CHECK();                                                                     \
 		const union vreg a = c->v[o->rn];                                                  \
 		const uint64_t r = FN(c, FMT, a.F[0], a.F[1]);                                     \
-		c->v[o->rd] = (union vreg){.d = {r, 0}};                                           \
+		vset(&c->v[o->rd], r, 0);                                          \
 		OP_NEXT();                                                                         \
 	}
 #define VFV(name, FN)                                                                              \
@@ -91,7 +92,7 @@ VF(frsqrts, fp_rsqrt_step(c, fmt, x, y))
 		const uint64_t lo = FN(c, FP_S, a.s[0], a.s[1]);                                   \
 		const uint64_t hi = FN(c, FP_S, a.s[2], a.s[3]);                                   \
 		const uint64_t r = FN(c, FP_S, lo, hi);                                            \
-		c->v[o->rd] = (union vreg){.d = {r, 0}};                                           \
+		vset(&c->v[o->rd], r, 0);                                          \
 		OP_NEXT();                                                                         \
 	}
 #define VFP2(n, FN)                                                                                \
@@ -100,7 +101,7 @@ VF(frsqrts, fp_rsqrt_step(c, fmt, x, y))
 	VFX(n##_s, uint32_t, s, FP_S, FN) VFX(n##_d, uint64_t, d, FP_D, FN)
 VFP2(fmaxnmp, fp_maxnm)
 VFP2(fminnmp, fp_minnm)
-VFP2(faddp, fp_add)
+VFP2(faddp, fpq_add)
 VFP2(fmaxp, fp_max)
 VFP2(fminp, fp_min)
 VFV(fmaxnmv, fp_maxnm)

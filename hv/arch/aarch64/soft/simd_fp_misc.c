@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AdvSIMD floating point, vector and scalar forms: two-register miscellaneous and fixed-point conversions. */
 #include "hv/arch/aarch64/soft/simd.h"
+#include "hv/arch/aarch64/soft/fp_fast.h"
 
 #define VF1(name, T, F, FMT, E)                                                                    \
 	static OP(name)                                                                            \
@@ -32,12 +33,12 @@
 
 VF(fabs, x & ~SIGN)
 VF(fneg, x ^ SIGN)
-VF(fsqrt, fp_sqrt(c, fmt, x))
-VF(fcmgt0, MASK_IF(fp_cmp(c, fmt, x, 0, true) == FP_GT))
-VF(fcmge0, MASK_IF(AT_LEAST(fp_cmp(c, fmt, x, 0, true))))
-VF(fcmeq0, MASK_IF(fp_cmp(c, fmt, x, 0, false) == FP_EQ))
-VF(fcmle0, MASK_IF(AT_LEAST(fp_cmp(c, fmt, 0, x, true))))
-VF(fcmlt0, MASK_IF(fp_cmp(c, fmt, x, 0, true) == FP_LT))
+VF(fsqrt, fpq_sqrt(c, fmt, x))
+VF(fcmgt0, MASK_IF(fpq_cmp(c, fmt, x, 0, true) == FP_GT))
+VF(fcmge0, MASK_IF(AT_LEAST(fpq_cmp(c, fmt, x, 0, true))))
+VF(fcmeq0, MASK_IF(fpq_cmp(c, fmt, x, 0, false) == FP_EQ))
+VF(fcmle0, MASK_IF(AT_LEAST(fpq_cmp(c, fmt, 0, x, true))))
+VF(fcmlt0, MASK_IF(fpq_cmp(c, fmt, x, 0, true) == FP_LT))
 VF(frintn, fp_rint(c, fmt, x, FP_RN, false))
 VF(frintm, fp_rint(c, fmt, x, FP_RM, false))
 VF(frintp, fp_rint(c, fmt, x, FP_RP, false))
@@ -51,10 +52,11 @@ VF(frinti, fp_rint(c, fmt, x, fp_mode(c), false))
 VFCVT(n, FP_RN)
 VFCVT(m, FP_RM)
 VFCVT(p, FP_RP)
-VFCVT(z, FP_RZ)
+VF(fcvtzs, fpq_to_int_z(c, fmt, x, true, WIDTH))
+VF(fcvtzu, fpq_to_int_z(c, fmt, x, false, WIDTH))
 VFCVT(a, FP_RA)
-VF(scvtf, fp_from_fixed(c, fmt, SEXT(x), 0, true))
-VF(ucvtf, fp_from_fixed(c, fmt, x, 0, false))
+VF(scvtf, fpq_from_int(c, fmt, SEXT(x), true))
+VF(ucvtf, fpq_from_int(c, fmt, x, false))
 VF(frecpe, fp_recip_estimate(c, fmt, x))
 VF(frsqrte, fp_rsqrt_estimate(c, fmt, x))
 VF(frecpx, fp_recip_exponent(c, fmt, x))
@@ -111,7 +113,7 @@ static OP(fcvtl_s)
 	const unsigned up = o->aux & AUX_UPPER ? 2 : 0;
 	union vreg r = vzero();
 	for (unsigned i = 0; i < 2; i++)
-		r.d[i] = fp_convert(c, FP_S, FP_D, a.s[i + up], fp_mode(c));
+		r.d[i] = fpq_widen(c, a.s[i + up]);
 	c->v[o->rd] = r;
 	OP_NEXT();
 }
@@ -126,19 +128,23 @@ static OP(fcvtn_h)
 	OP_NEXT();
 }
 /* Both S results of D lanes; a scalar form has one. */
-#define VFCVTN(name, MODE)                                                                         \
+#define VFCVTN(name, CONVERT)                                                                       \
 	static OP(name)                                                                            \
 	{                                                                                          \
 		OP_FP_CHECK();                                                                     \
 		const union vreg a = c->v[o->rn];                                                  \
-		uint64_t r = fp_convert(c, FP_D, FP_S, a.d[0], MODE);                              \
+		uint64_t r = CONVERT(c, a.d[0]);                             \
 		if (simd_bytes(o) == 8)                                                            \
-			r |= fp_convert(c, FP_D, FP_S, a.d[1], MODE) << 32;                        \
+			r |= CONVERT(c, a.d[1]) << 32;                        \
 		vnarrow(c, o, r);                                                                  \
 		OP_NEXT();                                                                         \
 	}
-VFCVTN(fcvtn_s, fp_mode(c))
-VFCVTN(fcvtxn_s, FP_ODD)
+static uint64_t shorten_odd(struct cpu *c, uint64_t a)
+{
+	return fp_convert(c, FP_D, FP_S, a, FP_ODD);
+}
+VFCVTN(fcvtn_s, fpq_shorten)
+VFCVTN(fcvtxn_s, shorten_odd)
 op_fn *const simd_fcvt_long[2] = {fcvtl_h, fcvtl_s};
 op_fn *const simd_fcvt_narrow[2] = {fcvtn_h, fcvtn_s};
 op_fn *const simd_fcvtxn = fcvtxn_s;

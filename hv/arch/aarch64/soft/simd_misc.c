@@ -166,7 +166,7 @@ VQ2(usqadd_h, uint16_t, h, USQADD(int16_t))
 VQ2(usqadd_s, uint32_t, s, USQADD(int32_t))
 VQ2(usqadd_d, uint64_t, d, USQADD(int64_t))
 
-/* Narrowing: W lanes x to T lanes; bytes count the narrow lanes. Plain XTN saturates to nothing. */
+/* Narrowing with saturation: W lanes x to T lanes; bytes count the narrow lanes. */
 #define VXTN(name, T, F, W, G, E)                                                                  \
 	static OP(name)                                                                            \
 	{                                                                                          \
@@ -201,9 +201,20 @@ VQ2(usqadd_d, uint64_t, d, USQADD(int64_t))
 		q = true;                                                                          \
 		t = x < 0 ? 0 : UMAX_OF(T);                                                        \
 	}
-VXTN(xtn_b, uint8_t, b, uint16_t, h, )
-VXTN(xtn_h, uint16_t, h, uint32_t, s, )
-VXTN(xtn_s, uint32_t, s, uint64_t, d, )
+#define VXTNP(name, T, F, G)                                                                       \
+	static OP(name)                                                                            \
+	{                                                                                          \
+		OP_FP_CHECK();                                                                     \
+		const union vreg a = c->v[o->rn];                                                  \
+		union vreg r;                                                                      \
+		for (unsigned i = 0; i < 8 / sizeof(T); i++)                                       \
+			r.F[i] = (T)a.G[i];                                                        \
+		vnarrow(c, o, r.d[0]);                                                             \
+		OP_NEXT();                                                                         \
+	}
+VXTNP(xtn_b, uint8_t, b, h)
+VXTNP(xtn_h, uint16_t, h, s)
+VXTNP(xtn_s, uint32_t, s, d)
 VXTN(sqxtn_b, int8_t, sb, int16_t, sh, SQX(int8_t))
 VXTN(sqxtn_h, int16_t, sh, int32_t, ss, SQX(int16_t))
 VXTN(sqxtn_s, int32_t, ss, int64_t, sd, SQX(int32_t))
@@ -296,7 +307,7 @@ static OP(addp_scalar)
 {
 	OP_FP_CHECK();
 	const union vreg a = c->v[o->rn];
-	c->v[o->rd] = (union vreg){.d = {a.d[0] + a.d[1], 0}};
+	vset(&c->v[o->rd], a.d[0] + a.d[1], 0);
 	OP_NEXT();
 }
 op_fn *const simd_addp_d = addp_scalar;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AdvSIMD permute, extract, table lookup, copy and modified immediate. */
-#include <string.h>
 #include "hv/arch/aarch64/soft/simd.h"
 
 /* Permutes: n lanes, a of Vn, b of Vm; E1 and E2 give lane i of the result by its position. */
@@ -43,10 +42,10 @@ static OP(ext)
 	if (simd_bytes(o) == 16) {
 		const fp_u128 va = (fp_u128)a.d[1] << 64 | a.d[0], vb = (fp_u128)b.d[1] << 64 | b.d[0];
 		const fp_u128 r = n ? va >> (8 * n) | vb << (128 - 8 * n) : va;
-		c->v[o->rd] = (union vreg){.d = {(uint64_t)r, (uint64_t)(r >> 64)}};
+		vset(&c->v[o->rd], (uint64_t)r, (uint64_t)(r >> 64));
 	} else {
 		const uint64_t r = n ? a.d[0] >> (8 * n) | b.d[0] << (64 - 8 * n) : a.d[0];
-		c->v[o->rd] = (union vreg){.d = {r, 0}};
+		vset(&c->v[o->rd], r, 0);
 	}
 	OP_NEXT();
 }
@@ -144,23 +143,21 @@ static OP(movi)
 {
 	OP_FP_CHECK();
 	const uint64_t x = o->uimm;
-	c->v[o->rd] = (union vreg){.d = {x, simd_bytes(o) == 16 ? x : 0}};
+	vset(&c->v[o->rd], x, simd_bytes(o) == 16 ? x : 0);
 	OP_NEXT();
 }
 static OP(orr_imm)
 {
 	OP_FP_CHECK();
 	union vreg *d = &c->v[o->rd];
-	d->d[0] |= o->uimm;
-	d->d[1] = simd_bytes(o) == 16 ? d->d[1] | o->uimm : 0;
+	vset(d, d->d[0] | o->uimm, simd_bytes(o) == 16 ? d->d[1] | o->uimm : 0);
 	OP_NEXT();
 }
 static OP(bic_imm)
 {
 	OP_FP_CHECK();
 	union vreg *d = &c->v[o->rd];
-	d->d[0] &= ~o->uimm;
-	d->d[1] = simd_bytes(o) == 16 ? d->d[1] & ~o->uimm : 0;
+	vset(d, d->d[0] & ~o->uimm, simd_bytes(o) == 16 ? d->d[1] & ~o->uimm : 0);
 	OP_NEXT();
 }
 op_fn *const simd_movi = movi;

@@ -118,7 +118,6 @@ VQI(sqshlu_d, int64_t, sd, SQSHLU(int64_t, uint64_t))
 	VNI(name##_b, uint8_t, b, int16_t, sh, SHIFT, M(uint8_t))                                  \
 	VNI(name##_h, uint16_t, h, int32_t, ss, SHIFT, M(uint16_t))                                \
 	VNI(name##_s, uint32_t, s, int64_t, sd, SHIFT, M(uint32_t))
-#define NO_SAT(T)
 #define SAT_S(T)                                                                                   \
 	if (s < SMIN_OF(T) || s > SMAX_OF(T)) {                                                    \
 		q = true;                                                                          \
@@ -134,8 +133,26 @@ VQI(sqshlu_d, int64_t, sd, SQSHLU(int64_t, uint64_t))
 		q = true;                                                                          \
 		t = s < 0 ? 0 : UMAX_OF(T);                                                        \
 	}
-VNIU(shrn, (uint64_t)x >> n, NO_SAT)
-VNIU(rshrn, shl_unsigned(x, -n, true), NO_SAT)
+/* Without saturation there are only vector forms. */
+#define VNIP(name, T, F, W, G, SHIFT)                                                              \
+	static OP(name)                                                                            \
+	{                                                                                          \
+		OP_FP_CHECK();                                                                     \
+		const union vreg a = c->v[o->rn];                                                  \
+		const int n = (int)o->imm;                                                         \
+		union vreg r;                                                                      \
+		for (unsigned i = 0; i < 8 / sizeof(T); i++) {                                     \
+			const W x = a.G[i];                                                        \
+			r.F[i] = (T)(SHIFT);                                                       \
+		}                                                                                  \
+		vnarrow(c, o, r.d[0]);                                                             \
+		OP_NEXT();                                                                         \
+	}
+#define VNIP3(name, SHIFT)                                                                         \
+	VNIP(name##_b, uint8_t, b, uint16_t, h, SHIFT)                                             \
+	VNIP(name##_h, uint16_t, h, uint32_t, s, SHIFT) VNIP(name##_s, uint32_t, s, uint64_t, d, SHIFT)
+VNIP3(shrn, x >> n)
+VNIP3(rshrn, (x >> n) + (x >> (n - 1) & 1))
 VNIS(sqshrn, (int64_t)x >> n, SAT_S)
 VNIS(sqrshrn, shl_signed(x, -n, true), SAT_S)
 VNIU(uqshrn, (uint64_t)x >> n, SAT_U)
