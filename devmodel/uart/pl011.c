@@ -200,7 +200,8 @@ static void pl011_timer(struct dm *dm, void *state, unsigned timer)
 static void write_dr(struct dm *dm, struct pl011 *u, uint32_t c)
 {
 	if (u->cr & CR_LBE) {
-		receive(u, c);
+		/* Only the bits of a word (LCR_H.WLEN) come around. */
+		receive(u, c & 0xffu >> (3 - (u->lcr_h >> 5 & 3)));
 		line_idle(u);
 	} else {
 		uint8_t byte = (uint8_t)c;

@@ -95,27 +95,6 @@ static void test_mmu_off_memory(void)
 	expect_none();
 }
 
-static void test_sp(void)
-{
-	uint64_t sctlr = read_sysreg(sctlr_el1);
-
-	exc_reset();
-	write_sysreg(sctlr_el1, sctlr | SCTLR_SA);
-	__asm__ volatile("mov x1, sp\n\tmsr sp_el0, x1\n\tmsr spsel, #0\n\tadd x1, x1, #-56\n\tmov sp, x1\n\t"
-			 "ldr x2, [sp]\n\tadd x1, x1, #56\n\tmov sp, x1\n\tmsr spsel, #1" ::
-				 : "x1", "x2", "memory");
-	CHECK_EQ(exc.count, 1);
-	CHECK_EQ(ESR_EC(exc.esr), 0x26);
-	CHECK_EQ(ESR_IL(exc.esr), 1);
-	write_sysreg(sctlr_el1, sctlr & ~SCTLR_SA);
-	exc_reset();
-	__asm__ volatile("mov x1, sp\n\tmsr sp_el0, x1\n\tmsr spsel, #0\n\tadd x1, x1, #-56\n\tmov sp, x1\n\t"
-			 "ldr x2, [sp]\n\tadd x1, x1, #56\n\tmov sp, x1\n\tmsr spsel, #1" ::
-				 : "x1", "x2", "memory");
-	expect_none();
-	write_sysreg(sctlr_el1, sctlr);
-}
-
 static void test_smccc(void)
 {
 	CHECK_EQ(hvc_call(0x84000000, 0, 0, 0), 0x10001);
@@ -144,8 +123,6 @@ void test_main(void)
 	test_fetch(UART_BASE + 0xfe0);
 	group("memory is device memory while the mmu is off");
 	test_mmu_off_memory();
-	group("stack pointer alignment");
-	test_sp();
 	group("smccc");
 	test_smccc();
 
