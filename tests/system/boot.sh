@@ -28,7 +28,7 @@ exec 8<>"$tmp/keys"
 "$O" "${vm[@]}" --name boot --no-reboot <&8 >"$tmp/console" 2>"$tmp/err" &
 sup=$!
 wait_for "$tmp/console" "Welcome to a Debian kernel" 110
-wait_for "$tmp/console" "outrigger:.*#"
+wait_for "$tmp/console" "Enter 'help' for a list"
 
 # The processes: one PID for hv and each device; the daemons are sandboxed.
 run 0 "$O" ps boot --json
