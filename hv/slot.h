@@ -74,6 +74,8 @@ struct slot_config {
 /** struct slot_vcpu - what a slot keeps for each vCPU, in a cache line of its own. */
 struct slot_vcpu {
 	_Alignas(64) uint64_t forwards; /* own thread: which accesses are timed */
+	_Atomic uint32_t kicks; /* odd while inside the write(2) of a kick; read by slot_kick_stuck() */
+	uint32_t kicks_looked; /* control thread: what slot_kick_stuck() saw last */
 };
 
 /** struct slot - see slot_create(). Fields are the slot's own but for those that say otherwise. */
@@ -139,6 +141,11 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 
 /** slot_reset - forwards PORT_OP_RESET and waits for it as slot_access() does. A vCPU thread. */
 enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint32_t *stop);
+
+/** slot_kick_stuck - true if vCPU @vcpu is still inside the kick that it was in at the call before. A daemon has the same
+ * open eventfd: it can fill its counter and clear O_NONBLOCK, and then the write sleeps until a signal
+ * interrupts it. Control thread, twice a second. */
+bool slot_kick_stuck(struct slot *s, unsigned vcpu);
 
 /** slot_lines_sample - reads the line words and tells the interrupt controller what changed. Any thread. */
 void slot_lines_sample(struct slot *s);

@@ -42,18 +42,24 @@ static enum access_result policy_answer(struct slot *s, unsigned len, bool is_wr
 	return ACCESS_OK;
 }
 
-static void kick(struct slot *s)
-{
-	uint64_t one = 1;
-	ssize_t n = write(s->kick_fd, &one, sizeof(one));
-	(void)n; /* EAGAIN: the counter is at its end, so it is readable */
-	count(&s->pp.port->counters.wakes_sent);
-}
-
 static void nonsense(struct slot *s, const char *what)
 {
 	count(&s->pp.port->counters.bad_answers);
 	slot_fail(s, SLOT_QUARANTINED, "%s wrote nonsense into its port: %s", s->cfg.name, what);
+}
+
+static void kick(struct slot *s, unsigned vcpu)
+{
+	uint64_t one = 1;
+	_Atomic uint32_t *k = &s->pv[vcpu].kicks;
+	uint32_t n = atomic_load_explicit(k, memory_order_relaxed);
+	atomic_store_explicit(k, n + 1, memory_order_relaxed);
+	ssize_t put = write(s->kick_fd, &one, sizeof(one));
+	bool blocked = put < 0 && errno == EINTR; /* EAGAIN: the counter is at its end, so it is readable */
+	atomic_store_explicit(k, n + 2, memory_order_relaxed);
+	count(&s->pp.port->counters.wakes_sent);
+	if (blocked)
+		nonsense(s, "its kick eventfd is full and blocks");
 }
 
 static void silent_begin(struct slot *s, uint64_t seq)
@@ -112,7 +118,7 @@ static int push(struct slot *s, const struct port_entry *e, const _Atomic uint32
 			*deadline = clock_now_ns() + s->cfg.deadline_ns;
 		bool local;
 		if (port_needs_wake(&s->pp, &local))
-			kick(s);
+			kick(s, e->vcpu);
 		rc = port_wait_room(&s->pp, *deadline, stop);
 		if (rc) {
 			/* What must be served before the daemon counts as on time again: all there is. */
@@ -185,7 +191,7 @@ static enum access_result forward(struct slot *s, const struct port_entry *e,
 	int rc = push(s, e, stop, &deadline, &seq);
 	if (!rc) {
 		if (port_needs_wake(&s->pp, &local))
-			kick(s);
+			kick(s, e->vcpu);
 		rc = wait_answer(s, e->vcpu, seq, s->can_spin && !local, stop, deadline, res);
 	}
 	if (__builtin_expect(rc != 0, 0))
@@ -231,7 +237,7 @@ static enum access_result post(struct slot *s, struct port_entry *e, const _Atom
 	bool local;
 	if (port_needs_wake(&s->pp, &local)) {
 		publish_core(s);
-		kick(s);
+		kick(s, e->vcpu);
 	}
 	return ACCESS_OK;
 }
@@ -302,6 +308,15 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 		res = policy_answer(s, len, is_write, data);
 	atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
 	return res;
+}
+
+bool slot_kick_stuck(struct slot *s, unsigned vcpu)
+{
+	struct slot_vcpu *pv = &s->pv[vcpu];
+	uint32_t now = atomic_load_explicit(&pv->kicks, memory_order_relaxed);
+	bool stuck = (now & 1) && now == pv->kicks_looked;
+	pv->kicks_looked = now;
+	return stuck;
 }
 
 enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint32_t *stop)

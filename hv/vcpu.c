@@ -290,6 +290,14 @@ void vcpus_stop(struct vm *vm)
 	pthread_mutex_unlock(&vm->reset_lock);
 }
 
+void vcpus_unstick(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->n_vcpus; i++)
+		for (unsigned k = 0; k < vm->n_devices; k++)
+			if (slot_kick_stuck(vm->devices[k].slot, i) && vm->vcpus[i].started)
+				pthread_kill(vm->vcpus[i].thread, WAKE_SIGNAL);
+}
+
 void vcpus_join(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->n_vcpus; i++)

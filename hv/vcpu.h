@@ -13,6 +13,9 @@ int vcpus_start(struct vm *vm, struct err *err);
  * vcpus_left is 0, since a wake-up can come just before a sleep. Control thread. */
 void vcpus_stop(struct vm *vm);
 
+/** vcpus_unstick - interrupts vCPUs whose kick of a daemon blocks. Control thread, twice a second. */
+void vcpus_unstick(struct vm *vm);
+
 /** vcpus_join - after vcpus_left is 0. */
 void vcpus_join(struct vm *vm);
 

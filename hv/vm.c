@@ -18,6 +18,7 @@
 /* vcpus_stop() again this often until all threads are out, and how often before giving up on one. */
 #define STOP_TICK_MS 10
 #define STOP_TICKS_MAX 500
+#define UNSTICK_MS 500
 
 /* ---- ends ----------------------------------------------------------------------------------------- */
 
@@ -165,6 +166,12 @@ static void on_term(uv_signal_t *h, int sig)
 	vm_end(h->data, "stopped", 0, "stopped by signal %d", sig);
 }
 
+static int create_notify(struct vm *vm, struct err *err)
+{
+	vm->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return vm->notify_fd < 0 ? err_set(err, errno, "cannot make an eventfd: %s", strerror(errno)) : 0;
+}
+
 static int create_loop(struct vm *vm, struct err *err)
 {
 	int rc = uv_loop_init(&vm->loop);
@@ -173,11 +180,10 @@ static int create_loop(struct vm *vm, struct err *err)
 	vm->loop_open = true;
 	uv_timer_init(&vm->loop, &vm->stop_timer);
 	uv_signal_init(&vm->loop, &vm->term_signal);
-	vm->stop_timer.data = vm->term_signal.data = vm;
+	uv_timer_init(&vm->loop, &vm->unstick_timer);
+	vm->stop_timer.data = vm->unstick_timer.data = vm->term_signal.data = vm;
 	uv_signal_start(&vm->term_signal, on_term, SIGTERM);
-	vm->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vm->notify_fd >= 0)
-		vm->notify_watch = watch_start(&vm->loop, vm->notify_fd, on_notify, vm);
+	vm->notify_watch = watch_start(&vm->loop, vm->notify_fd, on_notify, vm);
 	return vm->notify_watch ? 0 : err_set(err, ENOMEM, "cannot make the control loop's wake-up");
 }
 
@@ -206,17 +212,23 @@ int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, str
 	pthread_mutex_init(&vm->reset_lock, NULL);
 	pthread_cond_init(&vm->reset_cond, NULL);
 	atomic_store(&vm->clock.offset_ns, vm->created_ns);
-	int rc = report_open(vm, err);
-	if (!rc)
-		rc = config_check(cfg, nfds, err);
+	/* The images first: their loading takes longest and goes on beside all that follows. */
+	int rc = config_check(cfg, nfds, err);
 	if (!rc)
 		rc = config_unclaimed(cfg->on_unclaimed, &vm->unclaimed, err);
 	if (!rc)
-		rc = create_loop(vm, err);
+		rc = create_notify(vm, err);
 	if (!rc)
 		rc = create_board(vm, err);
 	if (!rc)
 		rc = start_boot_thread(vm, err);
+	/* Also with an error: there must be a way to tell it. */
+	struct err open_err = {0};
+	int open_rc = report_open(vm, &open_err);
+	if (!rc && open_rc)
+		rc = err_set(err, -open_rc, "%s", open_err.msg);
+	if (!rc)
+		rc = create_loop(vm, err);
 	if (!rc)
 		rc = create_engine(vm, err);
 	if (!rc)
@@ -230,6 +242,11 @@ int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, str
 
 /* ---- running -------------------------------------------------------------------------------------- */
 
+static void on_unstick(uv_timer_t *t)
+{
+	vcpus_unstick(t->data);
+}
+
 void vm_try_start(struct vm *vm)
 {
 	struct err err = {0};
@@ -238,6 +255,7 @@ void vm_try_start(struct vm *vm)
 		return;
 	bus_reclaim(&vm->bus); /* no vCPU runs yet */
 	vm->state = VM_RUNNING;
+	uv_timer_start(&vm->unstick_timer, on_unstick, UNSTICK_MS, UNSTICK_MS);
 	if (vcpus_start(vm, &err))
 		vm_end(vm, "lost", 4, "%s", err.msg);
 }
@@ -308,6 +326,7 @@ void vm_destroy(struct vm *vm)
 	if (vm->loop_open) {
 		watch_stop(&vm->notify_watch);
 		uv_close((uv_handle_t *)&vm->stop_timer, NULL);
+		uv_close((uv_handle_t *)&vm->unstick_timer, NULL);
 		uv_close((uv_handle_t *)&vm->term_signal, NULL);
 		uv_run(&vm->loop, UV_RUN_DEFAULT);
 		uv_loop_close(&vm->loop);

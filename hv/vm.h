@@ -96,7 +96,7 @@ struct vm {
 	enum vm_state state;
 	bool loop_open;
 	uv_loop_t loop;
-	uv_timer_t stop_timer;
+	uv_timer_t stop_timer, unstick_timer;
 	uv_signal_t term_signal;
 	unsigned stop_ticks;
 	int notify_fd, irq_epoll, dock_fd;

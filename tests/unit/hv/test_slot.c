@@ -4,7 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <unistd.h>
 #include <string.h>
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -23,6 +26,7 @@ struct rig {
 	bool two_maps; /* races in the port are the point of the test: see mini_port.map */
 	_Atomic uint32_t stop;
 	/* what the slot told us */
+	pthread_t vcpu_thread;
 	_Atomic uint32_t level, level_calls, pulses, changes;
 };
 
@@ -483,6 +487,49 @@ static void sleeping_daemon_is_woken(void **state)
 	}
 }
 
+static _Atomic uint32_t kick_over;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/* The control thread's part: looks until the kick is stuck, then interrupts it. */
+static void *unstick(void *arg)
+{
+	struct rig *r = arg;
+	while (!atomic_load(&kick_over)) {
+		if (slot_kick_stuck(r->slot, 0))
+			pthread_kill(r->vcpu_thread, SIGUSR1);
+		poll(NULL, 0, 5);
+	}
+	return NULL;
+}
+
+static void kick_that_blocks_is_interrupted_and_quarantined(void **state)
+{
+	(void)state;
+	struct rig r;
+	pthread_t t;
+	uint64_t full = UINT64_MAX - 1;
+	struct sigaction sa = {.sa_handler = on_signal};
+	sigaction(SIGUSR1, &sa, NULL);
+	rig_make(&r, POLICY_ONES);
+	slot_attach(r.slot);
+	slot_serve(r.slot);
+	/* What a hostile daemon can do with the descriptor that it shares with us. */
+	assert_int_equal(write(r.slot->kick_fd, &full, sizeof(full)), sizeof(full));
+	assert_int_equal(fcntl(r.slot->kick_fd, F_SETFL, 0), 0);
+	atomic_store(&r.slot->pp.port->consumer.state, PORT_ASLEEP);
+	r.vcpu_thread = pthread_self();
+	assert_int_equal(pthread_create(&t, NULL, unstick, &r), 0);
+	assert_int_equal(rd(&r, 3, 4), 0xffffffff);
+	atomic_store(&kick_over, 1);
+	pthread_join(t, NULL);
+	assert_int_equal(slot_state(r.slot), SLOT_QUARANTINED);
+	slot_destroy(r.slot);
+}
+
 static void reset_reaches_the_daemon(void **state)
 {
 	(void)state;
@@ -516,6 +563,7 @@ int main(void)
 		cmocka_unit_test(stop_word_ends_a_wait),
 		cmocka_unit_test(two_vcpus_do_not_mix_their_answers),
 		cmocka_unit_test(sleeping_daemon_is_woken),
+		cmocka_unit_test(kick_that_blocks_is_interrupted_and_quarantined),
 		cmocka_unit_test(reset_reaches_the_daemon),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
