@@ -13,7 +13,7 @@ extern fps_pair fps_cmp[4];  /* opcode2<4:3>: signalling, against zero */
 extern fps_pair fps_ccmp[2]; /* signalling; aux: condition, imm: NZCV in bits 31..28 */
 extern fps_pair fps_csel;    /* aux: condition */
 extern fps_pair fps_imm;     /* imm: the bit pattern */
-/* To integer: [rmode as enum fp_rmode: N P M Z A][unsigned][sf][type]; from: [unsigned][sf][type]. imm: fraction bits. */
+/* To integer: [rmode as enum fp_rmode][unsigned][sf][type]; from: [unsigned][sf][type]. imm: fraction bits. */
 extern op_fn *const fps_to_int[5][2][2][2];
 extern op_fn *const fps_from_int[2][2][2];
 extern op_fn *const fps_mov_w_s, *const fps_mov_s_w, *const fps_mov_x_d, *const fps_mov_d_x, *const fps_mov_x_vd1,
