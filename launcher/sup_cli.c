@@ -32,14 +32,35 @@ static void cli_error(struct sup *s, const char *text)
 	cli_reply(s, &r);
 }
 
+/* What the supervisor knows by itself, when hv gives no answer. */
+static void own_status(struct sup *s, Outrigger__VmStatus *vm, Outrigger__DeviceStatus *devices,
+		       Outrigger__DeviceStatus **ptrs)
+{
+	static const char *const phases[] = {"starting", "silent", "stopping"};
+	vm->state = (char *)(uintptr_t)phases[s->phase];
+	for (size_t i = 0; i < s->ndevices; i++) {
+		const struct sup_device *dev = &s->devices[i];
+		outrigger__device_status__init(&devices[i]);
+		devices[i].name = (char *)(uintptr_t)dev->cfg->name;
+		devices[i].model = dev->cfg->model->name;
+		devices[i].state = (char *)(uintptr_t)(!dev->proc.alive ? "dead"
+						       : dev->state[0]	? dev->state
+									: "waiting");
+		ptrs[i] = &devices[i];
+	}
+	vm->n_devices = s->ndevices;
+	vm->devices = ptrs;
+}
+
 void sup_cli_status(struct sup *s, const Outrigger__VmStatus *vm)
 {
 	Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
 	Outrigger__VmStatus own = OUTRIGGER__VM_STATUS__INIT;
-	static const char *const phases[] = {"starting", "silent", "stopping"};
+	Outrigger__DeviceStatus devices[LIMIT_DEVICES], *ptrs[LIMIT_DEVICES];
 	s->cli_pending = 0;
 	uv_timer_stop(&s->status_timer);
-	own.state = (char *)(uintptr_t)phases[s->phase];
+	if (!vm)
+		own_status(s, &own, devices, ptrs);
 	r.vm = vm ? (Outrigger__VmStatus *)(uintptr_t)vm : &own;
 	/* The pids are ours: hv may not see into another namespace. */
 	for (size_t i = 0; i < r.vm->n_devices; i++)

@@ -59,7 +59,9 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 	else
 		sup_say(s, "%s: %s%s", ds->name,
 			strcmp(ds->state, "serving") == 0 ? "registered and serving" : ds->state,
-			dev->proc.isolated ? "" : " (no PID namespace here)");
+			dev->proc.isolated || strcmp(ds->state, "docked") != 0
+				? ""
+				: " (without a PID namespace)");
 }
 
 /* --detach, the VM runs: lets go of the caller's streams, then tells the caller. */

@@ -39,7 +39,8 @@ static int spawn_daemon(struct sup *s, struct sup_device *dev, const char *token
 	AUTO_FREE char *dock = runtime_path(&s->rt, "dock");
 	AUTO_FREE char *env_token = xasprintf("OUTRIGGER_TOKEN=%s", token);
 	AUTO_FREE char *log_name = xasprintf("%s.log", dev->cfg->name);
-	const char *argv[] = {dev->cfg->model->path, "--dock", dock, NULL};
+	const char *argv[] = {dev->cfg->model->path, "--dock", dock,
+			      s->opt.no_sandbox ? "--no-sandbox" : NULL, NULL};
 	const char *env[] = {env_token, NULL};
 	dev->proc.name = dev->cfg->name;
 	dev->proc.program = xstrdup(dev->cfg->model->path);
@@ -49,7 +50,7 @@ static int spawn_daemon(struct sup *s, struct sup_device *dev, const char *token
 			   .env = env,
 			   .log_path = dev->proc.log_path,
 			   .keep_fd = -1,
-			   .pid_namespace = true};
+			   .pid_namespace = !s->opt.no_sandbox};
 	int r = spawn_start(&sp, &dev->proc.pid, &dev->proc.isolated, err);
 	if (r < 0)
 		return r;
@@ -115,6 +116,8 @@ void sup_front_start(struct sup *s)
 			return;
 		}
 	}
+	if (s->opt.console == RUN_CONSOLE_STDIO)
+		sup_tell(s, "no device has chardev: console; there is nothing to show");
 }
 
 /* Bytes that the longest socket address adds to the runtime folder's path. */

@@ -9,7 +9,7 @@ enum run_console { RUN_CONSOLE_AUTO, RUN_CONSOLE_STDIO, RUN_CONSOLE_NONE, RUN_CO
 
 /** struct run_options - what does not belong to the VM but to this run of it. */
 struct run_options {
-	bool quiet, no_reboot, detached;
+	bool quiet, no_reboot, detached, no_sandbox;
 	enum run_console console;
 	int ready_fd;	   /* --detach: told when the VM runs (taken), -1: none */
 	uint64_t start_ns; /* when the command began, CLOCK_MONOTONIC */

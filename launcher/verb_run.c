@@ -14,6 +14,8 @@ static const struct option_def options[] = {
 	OPTIONS_CONFIG,
 	{"detach", 'd', NULL, "return when the guest runs; the VM goes on in the background", NULL},
 	{"no-reboot", 0, NULL, "end with exit code 3 when the guest asks for a reset", NULL},
+	{"no-sandbox", 0, NULL, "device processes keep all rights: for debuggers and sanitizers",
+	 NULL},
 	{"quiet", 'q', NULL, "no progress lines, only errors and the reason of the end", NULL},
 	OPTIONS_END,
 };
@@ -63,6 +65,7 @@ static int run(const struct args *a)
 	const char *console = args_get(a, "console");
 	struct run_options o = {.quiet = args_flag(a, "quiet"),
 				.no_reboot = args_flag(a, "no-reboot"),
+				.no_sandbox = args_flag(a, "no-sandbox"),
 				.ready_fd = -1,
 				.start_ns = verb_start_ns};
 	if (console && strcmp(console, "stdio") == 0)

@@ -117,6 +117,17 @@ done
 run 0 "$O" "${vm[@]}" --name sig --cmdline poweroff
 [ -z "$(ls "$XDG_RUNTIME_DIR/outrigger")" ] && ok || bad "a runtime folder was left"
 
+# An hv that does not answer is shown as silent, and stopped all the same.
+run 0 "$O" "${vm[@]}" --detach --name mute --cmdline hang
+run 0 "$O" ps --json mute
+hv=$(sed -n '/"hv"/{n;s/[^0-9]//g;p}' "$tmp/out")
+kill -STOP "$hv"
+run 0 "$O" ps mute
+has "$tmp/out" "mute: silent"
+same "$(grep -c serving "$tmp/out")" 2 "devices of a silent VM"
+run 0 "$O" stop mute
+wait_gone "$hv"
+
 # stop --force, a name too long for a socket's path, a runtime folder of someone else.
 run 0 "$O" "${vm[@]}" --detach --name three --cmdline hang
 run 0 "$O" stop --force three
@@ -130,6 +141,7 @@ XDG_RUNTIME_DIR=$tmp/odd run 1 "$O" "${vm[@]}" --cmdline hang
 has "$tmp/err" "is not a folder of user"
 
 # The other byte streams.
+run 0 "$O" "${vm[@]}" -q --no-sandbox --cmdline "poweroff"
 run 0 "$O" "${vm[@]}" -q --cmdline "poweroff" --set devices.uart0.options.chardev=file:$tmp/serial
 [ -e "$tmp/serial" ] && ok || bad "no file for chardev file:"
 run 0 "$O" "${vm[@]}" --cmdline poweroff --console pty

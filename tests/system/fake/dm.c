@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 	char c;
 	if (argc == 2 && strcmp(argv[1], "--describe=pb") == 0)
 		return describe(name);
-	if (argc != 3 || strcmp(argv[1], "--dock") != 0 || !getenv("OUTRIGGER_TOKEN"))
+	if (argc < 3 || strcmp(argv[1], "--dock") != 0 || !getenv("OUTRIGGER_TOKEN"))
 		return 2;
 	if (getenv("FAKE_DM_FAIL") && strcmp(getenv("FAKE_DM_FAIL"), name) == 0) {
 		fprintf(stderr, "this device does not like this host\n");
