@@ -36,6 +36,7 @@ void tlb_init(struct tlb *t)
 	t->has_block = false;
 	t->has_1g = false;
 	memset(t->ng, 0, sizeof(t->ng));
+	memset(t->fetch_ng, 0, sizeof(t->fetch_ng));
 	memset(t->block_map, 0, sizeof(t->block_map));
 }
 
@@ -82,11 +83,14 @@ struct tlb_fetch *tlb_fill_fetch(struct cpu *c, struct tlb *t, uint64_t va, cons
 				 void *page)
 {
 	(void)c;
-	struct tlb_fetch *f = &t->f[ftlb_index(va)];
+	unsigned i = ftlb_index(va);
+	struct tlb_fetch *f = &t->f[i];
 	f->tag = va & ~0xfffull;
 	f->pa = m->pa & ~0xfffull;
 	f->meta = map_meta(t, va, m);
 	f->page = page;
+	if (m->nonglobal)
+		t->fetch_ng[i / 64] |= 1ull << (i % 64);
 	return f;
 }
 
@@ -98,25 +102,43 @@ void tlb_flush_all(struct cpu *c)
 	tlb_init(c->tlb_el[1]);
 }
 
-/* Drops the not-global entries of @asid, or of every ASID if @asid < 0. */
+/* Is there a valid entry with @tag and @meta that is not global? */
+static bool is_nonglobal(uint64_t tag, uint64_t meta)
+{
+	return tag != TLB_INVALID && (meta & TLB_META_NG);
+}
+
+static bool is_of_asid(uint64_t meta, int asid)
+{
+	return asid < 0 || (int)(meta >> 48) == asid;
+}
+
+/* Drops the not-global entries of @asid, or of every ASID if @asid < 0. Bits of entries that are kept stay. */
 static void drop_nonglobal(struct tlb *t, int asid)
 {
 	for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
 		for (uint64_t bits = t->ng[w]; bits; bits &= bits - 1) {
 			unsigned b = (unsigned)__builtin_ctzll(bits);
 			struct tlb_entry *e = &t->e[w * 64 + b];
-			bool ng = e->tag_r != TLB_INVALID && (e->meta & TLB_META_NG);
-			if (ng && asid >= 0 && (int)(e->meta >> 48) != asid)
+			bool ng = is_nonglobal(e->tag_r, e->meta);
+			if (ng && !is_of_asid(e->meta, asid))
 				continue;
 			if (ng)
 				entry_drop(e);
 			t->ng[w] &= ~(1ull << b);
 		}
 	}
-	for (unsigned i = 0; i < FTLB_ENTRIES; i++) {
-		struct tlb_fetch *f = &t->f[i];
-		if ((f->meta & TLB_META_NG) && (asid < 0 || (int)(f->meta >> 48) == asid))
-			fetch_drop(f);
+	for (unsigned w = 0; w < FTLB_ENTRIES / 64; w++) {
+		for (uint64_t bits = t->fetch_ng[w]; bits; bits &= bits - 1) {
+			unsigned b = (unsigned)__builtin_ctzll(bits);
+			struct tlb_fetch *f = &t->f[w * 64 + b];
+			bool ng = is_nonglobal(f->tag, f->meta);
+			if (ng && !is_of_asid(f->meta, asid))
+				continue;
+			if (ng)
+				fetch_drop(f);
+			t->fetch_ng[w] &= ~(1ull << b);
+		}
 	}
 }
 

@@ -11,7 +11,7 @@
 #define TLB_BITS 10
 #define TLB_ENTRIES (1u << TLB_BITS)
 #define TLB_INVALID 0x800ull /* a bit that no masked address of an access up to 1 KiB has; 1 would equal va 1 */
-#define FTLB_ENTRIES 64u
+#define FTLB_ENTRIES 256u
 
 struct tlb_entry {
 	uint64_t tag_r, tag_w; /* page's VA, or TLB_INVALID */
@@ -35,9 +35,9 @@ struct tlb {
 	struct tlb_fetch f[FTLB_ENTRIES];
 	bool has_block; /* an entry came from a block mapping: TLBI VA must flush the block's range */
 	bool has_1g;	/* ... of 1 GiB */
-	/* Which entries of @e are not global, so that an ASID change visits only them; and in which 2 MiB regions
+	/* Which entries of @e and @f are not global, so that an ASID change visits only them; and in which 2 MiB regions
 	 * (by hash) a block mapping was entered, so that TLBI VA elsewhere stays O(1). Conservative: bits may be stale. */
-	uint64_t ng[TLB_ENTRIES / 64];
+	uint64_t ng[TLB_ENTRIES / 64], fetch_ng[FTLB_ENTRIES / 64];
 	uint64_t block_map[16];
 };
 
