@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -151,6 +152,9 @@ static int drop_caps(void)
 	return syscall(SYS_capset, &h, none) ? -errno : 0;
 }
 
+/* Standard error may be a log file that the launcher keeps: the only file a daemon without a file backend writes. */
+#define LOG_BYTES (64u << 20)
+
 static void limit(int what, rlim_t v)
 {
 	struct rlimit r = {v, v}, old;
@@ -167,8 +171,9 @@ int sandbox_isolate(struct sandbox *sb, const char *keep_dir, bool writes_files,
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NOFILE, 256);
 	limit(RLIMIT_AS, 1ull << 30);
+	signal(SIGXFSZ, SIG_IGN); /* a log that is full is no reason to die */
 	if (!writes_files)
-		limit(RLIMIT_FSIZE, 0);
+		limit(RLIMIT_FSIZE, LOG_BYTES);
 	sb->on |= SANDBOX_RLIMITS;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return err_set(err, errno, "cannot set no_new_privs: %s", strerror(errno));

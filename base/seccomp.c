@@ -4,7 +4,7 @@
  *
  * The filter is written by hand: libseccomp would keep its tables in every daemon's memory, and the list is a list.
  * Layout: wrong architecture -> kill; the calls that reconnecting libraries try (socket, connect) -> EACCES;
- * mmap and mprotect -> allowed unless they ask for PROT_EXEC; each allowed number -> allow; anything
+ * mmap and mprotect -> allowed unless they ask for PROT_EXEC; prctl -> a thread may name itself; each allowed number -> allow; anything
  * else -> kill the process.
  */
 #include "base/sandbox.h"
@@ -15,6 +15,7 @@
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -69,6 +70,8 @@ static const struct sandbox_syscall common[] = {
 	CALL(rt_sigprocmask, "abort(), threads that end"),
 	CALL(rt_sigaction, "abort()"),
 	CALL(rt_sigreturn, "returning from a signal"),
+	CALL(rseq, "a thread of the control library that starts only now"),
+	CALL(set_robust_list, "the same"),
 	CALL(restart_syscall, "a wait that a debugger interrupted"),
 	CALL(exit, "threads that end"),
 	CALL(exit_group, "the end"),
@@ -118,6 +121,16 @@ static void add_no_exec(struct prog *p, int nr)
 	add(p, RET(SECCOMP_RET_ALLOW));
 }
 
+/* If the number is @nr: allow if the low half of argument 0 is @value, and kill otherwise. */
+static void add_if_first_is(struct prog *p, int nr, uint32_t value)
+{
+	add(p, JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 4));
+	add(p, LOAD(args[0]));
+	add(p, JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 1, 0));
+	add(p, RET(SECCOMP_RET_KILL_PROCESS));
+	add(p, RET(SECCOMP_RET_ALLOW));
+}
+
 static void build(struct prog *p, const int *extra, size_t n)
 {
 	add(p, LOAD(arch));
@@ -132,6 +145,7 @@ static void build(struct prog *p, const int *extra, size_t n)
 		add_call(p, refused[i], SECCOMP_RET_ERRNO | EACCES);
 	add_no_exec(p, SYS_mmap);
 	add_no_exec(p, SYS_mprotect);
+	add_if_first_is(p, SYS_prctl, PR_SET_NAME); /* threads that start only now name themselves */
 	add(p, RET(SECCOMP_RET_KILL_PROCESS));
 }
 

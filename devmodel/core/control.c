@@ -84,6 +84,7 @@ static void do_bye(struct daemon *d, uint64_t id)
 	m.kind_case = OUTRIGGER__FROM_DAEMON__KIND_BYE;
 	m.bye = (char *)(uintptr_t) "asked to end";
 	reply(d, id, &m);
+	link_linger(d);
 	d->done = true;
 }
 

@@ -42,6 +42,9 @@ struct daemon {
 /** link_up - docks, shakes hands and sandboxes; when it returns 0, the daemon serves. -Exxx with @err. */
 int link_up(struct daemon *d, const struct daemon_args *args, struct err *err);
 
+/** link_linger - after the last message: gives it time to leave, or until hv closes the dock. */
+void link_linger(struct daemon *d);
+
 /** link_down - closes and frees everything; takes a half-built daemon. */
 void link_down(struct daemon *d);
 

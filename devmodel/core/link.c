@@ -7,8 +7,8 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include <libgen.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,6 +19,7 @@
 
 #define LIMIT_URL sizeof(((struct dock_reply *)0)->control_url)
 #define DOCK_TIMEOUT_MS 5000
+#define LINGER_MS 100 /* for the last message to leave */
 #define HANDSHAKE_TIMEOUT_MS 10000
 
 /* ---- messages ---------------------------------------------------------------------------------------------- */
@@ -373,11 +374,21 @@ static int bring_up(struct daemon *d, const struct daemon_args *args, struct err
 	return rc;
 }
 
+void link_linger(struct daemon *d)
+{
+	/* nng drops what it has not sent yet when it is closed, and has no call to wait for it. */
+	struct pollfd p = {.fd = d->dock_fd, .events = POLLIN};
+	if (d->ctl)
+		poll(&p, 1, LINGER_MS);
+}
+
 int link_up(struct daemon *d, const struct daemon_args *args, struct err *err)
 {
 	int rc = bring_up(d, args, err);
-	if (rc)
+	if (rc) {
 		say_error(d, err);
+		link_linger(d);
+	}
 	return rc;
 }
 

@@ -289,6 +289,31 @@ static void garbage_entries_do_not_end_it(void **state)
 	assert_int_equal(status, PORT_STATUS_ERROR);
 }
 
+/* The launcher gives a daemon a log file as standard error; a limit on file size must not end it. */
+static int setup_logging_to_a_file(void **state)
+{
+	int keep = dup(2);
+	char name[] = "/tmp/outrigger-wire-log-XXXXXX";
+	int fd = mkstemp(name);
+	if (keep < 0 || fd < 0)
+		return -1;
+	unlink(name);
+	dup2(fd, 2);
+	setup_started(state);
+	dup2(keep, 2);
+	close(keep);
+	close(fd);
+	return 0;
+}
+
+static void log_lines_to_a_file_do_not_end_it(void **state)
+{
+	struct wire *w = *state;
+	for (unsigned i = 0; i < 20; i++)
+		wire_read(w, 0, 0xfffff0, 4);
+	wire_sync(w);
+}
+
 /* ---- lives ------------------------------------------------------------------------------------------------ */
 
 static void after_kill_a_fresh_daemon_goes_on_and_serves_what_was_queued(void **state)
@@ -440,6 +465,8 @@ int main(int argc, char **argv)
 		STARTED(narrow_write_leaves_the_other_bytes),
 		STARTED(reset_brings_back_the_pristine_values),
 		STARTED(garbage_entries_do_not_end_it),
+		cmocka_unit_test_setup_teardown(log_lines_to_a_file_do_not_end_it,
+						setup_logging_to_a_file, teardown),
 		STARTED(after_kill_a_fresh_daemon_goes_on_and_serves_what_was_queued),
 		STARTED(answer_of_a_dead_daemon_is_adopted_by_the_next),
 		STARTED(state_of_another_build_starts_pristine),

@@ -59,6 +59,27 @@ static void *map(int fd, size_t size)
 	return p;
 }
 
+/*
+ * A control socket for each daemon of the slot. A pair has one peer: on one socket for all of them, the
+ * listener may still hold the dead daemon's pipe when the next one dials, and would drop its hello.
+ */
+static void open_control(struct wire *w)
+{
+	static unsigned serial;
+	struct err err;
+	snprintf(w->url, sizeof(w->url), "ipc://%s/ctl.%u", w->dir, ++serial);
+	CHECK(!ctl_listen(CTL_PAIR, w->url, &w->ctl, &err));
+}
+
+static void close_control(struct wire *w)
+{
+	if (!w->ctl)
+		return;
+	ctl_close(w->ctl);
+	w->ctl = NULL;
+	unlink(w->url + strlen("ipc://"));
+}
+
 struct wire *wire_create(const char *exe)
 {
 	struct wire *w = calloc(1, sizeof(*w));
@@ -70,11 +91,9 @@ struct wire *wire_create(const char *exe)
 	snprintf(w->dir, sizeof(w->dir), "/tmp/outrigger-wire-XXXXXX");
 	CHECK(mkdtemp(w->dir));
 	snprintf(w->dock_path, sizeof(w->dock_path), "%s/dock", w->dir);
-	snprintf(w->url, sizeof(w->url), "ipc://%s/ctl.dev0", w->dir);
 	dock_token_make(w->token);
 	w->dock_fd = dock_listen(w->dock_path, &err);
 	CHECK(w->dock_fd >= 0);
-	CHECK(!ctl_listen(CTL_PAIR, w->url, &w->ctl, &err));
 	unsigned pages = shadow_pages(w->desc);
 	w->port_fd = memfd_create_sized("port", port_size(pages));
 	w->state_bytes = STATE_COPY_OFFSET +
@@ -102,7 +121,7 @@ void wire_destroy(struct wire *w)
 {
 	if (w->pid)
 		wire_kill(w);
-	ctl_close(w->ctl);
+	close_control(w);
 	if (w->ranges)
 		ctl_free(&w->ranges->base);
 	ctl_free(&w->desc->base);
@@ -112,10 +131,7 @@ void wire_destroy(struct wire *w)
 		      &w->kick_fd, &w->irq_fd,	&w->host_fd, &w->dev_fd};
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		fd_close(fds[i]);
-	char path[128];
 	unlink(w->dock_path);
-	snprintf(path, sizeof(path), "%s/ctl.dev0", w->dir);
-	unlink(path);
 	rmdir(w->dir);
 	free(w);
 }
@@ -152,6 +168,8 @@ static void answer_at_dock(struct wire *w)
 
 void wire_spawn(struct wire *w, const char *token)
 {
+	close_control(w);
+	open_control(w);
 	w->pid = fork();
 	CHECK(w->pid >= 0);
 	if (w->pid == 0) {
