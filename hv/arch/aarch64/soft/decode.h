@@ -13,7 +13,7 @@ enum decode_result {
 	DEC_END,    /* nothing after it is reached by falling through */
 	DEC_BRANCH, /* direct conditional branch: imm = distance in bytes; goes on */
 	DEC_JUMP,   /* B: imm = distance; ends */
-	DEC_CALL,   /* BL: imm = distance; goes on */
+	DEC_CALL,   /* BL: imm = distance; goes on, but only by its return */
 };
 
 enum decode_result decode_dp_imm(uint32_t w, struct op *o);
