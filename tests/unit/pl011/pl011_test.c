@@ -18,6 +18,7 @@ enum {
 #define TXFE 0x80u
 #define BUSY 0x08u
 #define FEN 0x10u
+#define WLEN8 0x60u
 #define INT_RX 0x10u
 #define INT_TX 0x20u
 #define INT_RT 0x40u
@@ -192,10 +193,13 @@ static void loopback_receives_what_is_sent_and_nothing_else(void **state)
 	struct dm_test *t = *state;
 	char buf[8];
 	dmt_w32(t, CR, 0x301 | CR_LBE);
-	dmt_w32(t, LCR_H, FEN);
+	dmt_w32(t, LCR_H, FEN | WLEN8);
 	assert_int_equal(dmt_input(t, "z"), 0);
 	dmt_w32(t, DR, 'q');
 	assert_int_equal(dmt_r32(t, DR), 'q');
+	dmt_w32(t, LCR_H, FEN); /* words of 5 bits */
+	dmt_w32(t, DR, 0xff);
+	assert_int_equal(dmt_r32(t, DR), 0x1f);
 	assert_int_equal(dmt_output(t, buf, sizeof(buf)), 0);
 }
 
@@ -203,6 +207,7 @@ static void overrun_in_loopback_sets_oe_and_keeps_the_fifo(void **state)
 {
 	struct dm_test *t = *state;
 	dmt_w32(t, CR, 0x301 | CR_LBE);
+	dmt_w32(t, LCR_H, WLEN8);
 	dmt_w32(t, DR, 'a');
 	dmt_w32(t, DR, 'b');
 	assert_int_equal(dmt_r32(t, RIS) & INT_OE, INT_OE);
