@@ -8,7 +8,7 @@
 	{                                                                                          \
 		OP_FP_CHECK();                                                                     \
 		const union vreg a = c->v[o->rn], b = c->v[o->rm];                                 \
-		const unsigned n = simd_bytes(o) / (unsigned)sizeof(T);                            \
+		const unsigned n = (simd_bytes(o) == 16 ? 16u : 8u) / (unsigned)sizeof(T);         \
 		union vreg r = vzero();                                                            \
 		for (unsigned i = 0; i < n; i++)                                                   \
 			r.F[i] = (E);                                                              \
