@@ -59,9 +59,9 @@ static void pl031_timer(struct dm *dm, void *state, unsigned timer)
 {
 	struct pl031 *r = state;
 	(void)timer;
-	/* Passed by at most a minute: the match was now. Else the wall clock was turned back: wait on. */
-	uint32_t late = seconds(dm, r) - r->mr;
-	if (r->armed && late <= 60) {
+	/* Reached or passed (the wall clock went on while the guest was paused, or was set forward): a match.
+	 * Not reached: the wall clock was turned back, so wait on. */
+	if (r->armed && (int32_t)(seconds(dm, r) - r->mr) >= 0) {
 		r->armed = 0;
 		r->ris = 1;
 	} else if (r->armed) {

@@ -131,6 +131,18 @@ static void a_wall_clock_turned_back_delays_the_match(void **state)
 	dmt_destroy(t);
 }
 
+static void a_wall_clock_set_forward_does_not_miss_the_match(void **state)
+{
+	(void)state;
+	struct dm_test *t = dmt_create(&dm_class_pl031, NULL);
+	dmt_w32(t, IMSC, 1);
+	dmt_w32(t, MR, dmt_r32(t, DR) + 10);
+	t->real_ns += 3600 * S;
+	dmt_advance(t, 10 * S);
+	assert_true(dmt_line(t, 0));
+	dmt_destroy(t);
+}
+
 static void it_cannot_be_stopped(void **state)
 {
 	struct dm_test *t = *state;
@@ -153,6 +165,7 @@ int main(void)
 		T(load_moves_the_match),
 		T(a_match_in_the_past_does_not_interrupt),
 		cmocka_unit_test(a_wall_clock_turned_back_delays_the_match),
+		cmocka_unit_test(a_wall_clock_set_forward_does_not_miss_the_match),
 		T(it_cannot_be_stopped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
