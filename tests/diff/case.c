@@ -108,7 +108,7 @@ static uint64_t fp_value(uint64_t *s, unsigned ebits, unsigned mbits)
 		m = (k & 65536) ? m : (k & 131072) ? mmask : 0;
 		break;
 	case 9: /* whole bits pattern */
-		return r & ((1ull << (ebits + mbits + 1)) - 1);
+		return r & (~0ull >> (63 - ebits - mbits));
 	default: /* values of like size, so that sums cancel and round */
 		e = bias + ((k >> 8) % 9) - 4;
 		if (k & 65536)
