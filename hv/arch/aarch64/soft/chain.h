@@ -66,9 +66,9 @@ OP(slow_jump);
 /** slow_attention - attention at the taken direct branch @o: leaves the chain at its target. */
 OP(slow_attention);
 /* Shared operations of the decoder: see code.c. */
-OP(op_unlinked);
+OP(slow_unlinked);
 OP(op_far);
-OP(op_resume);
+OP(slow_resume);
 OP(op_goto);
 OP(op_page_end);
 OP(op_step_stop);

@@ -29,7 +29,7 @@ struct code_cache *code_create(uint32_t cap)
 	}
 	cc->cap = cap;
 	/* The shared stub that every unlinked branch leads to. */
-	*arena_op(cc, 0) = (struct op){.fn = op_unlinked};
+	*arena_op(cc, 0) = (struct op){.fn = slow_unlinked};
 	cc->first = 64;
 	cc->used = cc->first;
 	return cc;
@@ -208,7 +208,7 @@ static void block_end(struct block *b, unsigned idx, bool step)
 {
 	struct op *o = b->out++;
 
-	*o = (struct op){.fn = op_resume, .pc = (uint16_t)idx};
+	*o = (struct op){.fn = slow_resume, .pc = (uint16_t)idx};
 	if (step)
 		o->fn = op_step_stop;
 	else if (idx == 1024)
@@ -355,8 +355,8 @@ SLOW OP(slow_attention)
 	return NULL;
 }
 
-/** op_unlinked - the target of a branch inside the page that is not linked yet: c->last is the branch. */
-SLOW OP(op_unlinked)
+/** slow_unlinked - the target of a branch inside the page that is not linked yet: c->last is the branch. */
+SLOW OP(slow_unlinked)
 {
 	struct op *br = (struct op *)(uintptr_t)c->last;
 	unsigned idx = (unsigned)(uint16_t)(br->pc + 1u - br->aux);
@@ -385,8 +385,8 @@ OP(op_goto)
 	OP_GO(op_link(o));
 }
 
-/** op_resume - the block ended here for its length alone: finds what follows and becomes op_goto. */
-SLOW OP(op_resume)
+/** slow_resume - the block ended here for its length alone: finds what follows and becomes op_goto. */
+SLOW OP(slow_resume)
 {
 	struct op *self = (struct op *)(uintptr_t)o;
 	unsigned idx = o->pc;
