@@ -4,8 +4,8 @@
  *
  * The filter is written by hand: libseccomp would keep its tables in every daemon's memory, and the list is a list.
  * Layout: wrong architecture -> kill; the calls that reconnecting libraries try (socket, connect) -> EACCES;
- * mmap and mprotect -> allowed unless they ask for PROT_EXEC; prctl -> a thread may name itself; each allowed number -> allow; anything
- * else -> kill the process.
+ * mmap and mprotect -> allowed unless they ask for PROT_EXEC; prctl -> a thread may name itself; each allowed
+ * number -> allow; anything else -> kill the process.
  */
 #include "base/sandbox.h"
 #include "base/bytes.h"

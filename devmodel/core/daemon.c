@@ -56,6 +56,14 @@ static int serve(const struct dm_class *cls, const struct daemon_args *args)
 	return rc ? 1 : 0;
 }
 
+static int describe(const struct dm_class *cls, const char *format)
+{
+	if (!describe_print(cls, format))
+		return 0;
+	log_err("cannot describe as '%s': text, json or pb", format);
+	return 2;
+}
+
 int daemon_main(const struct dm_class *cls, int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -85,10 +93,7 @@ int daemon_main(const struct dm_class *cls, int argc, char **argv)
 			args.no_sandbox = true;
 			break;
 		case 'D':
-			if (!describe_print(cls, optarg ? optarg : "text"))
-				return 0;
-			log_err("cannot describe as '%s': text, json or pb", optarg ? optarg : "text");
-			return 2;
+			return describe(cls, optarg ? optarg : "text");
 		case 'h':
 			usage(cls, stdout);
 			return 0;
