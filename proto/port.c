@@ -162,11 +162,16 @@ int port_push(struct port_producer *pp, const struct port_entry *e, uint64_t *re
 
 bool port_needs_wake(struct port_producer *pp, bool *ret_local)
 {
+	_Atomic uint32_t *state = &pp->port->consumer.state;
 	FENCE(push);
-	uint32_t s = atomic_load_explicit(&pp->port->consumer.state, memory_order_relaxed);
+	uint32_t s = atomic_load_explicit(state, memory_order_relaxed);
 	if (ret_local)
-		*ret_local = s == PORT_ASLEEP_LOCAL;
-	return s == PORT_ASLEEP || s == PORT_ASLEEP_LOCAL;
+		*ret_local = s == PORT_ASLEEP_LOCAL || s == PORT_WAKING_LOCAL;
+	if (s != PORT_ASLEEP && s != PORT_ASLEEP_LOCAL)
+		return false;
+	/* Claims the wake-up. If this fails, another producer has it, or the consumer woke by itself and will look at
+	 * the ring (again, behind its own fence) before it sleeps. */
+	return atomic_compare_exchange_strong(state, &s, s == PORT_ASLEEP ? PORT_AWAKE : PORT_WAKING_LOCAL);
 }
 
 bool port_poll_done(struct port_producer *pp, unsigned vcpu, uint64_t seq, struct port_result *ret,

@@ -106,6 +106,7 @@ enum port_wait {
 	PORT_ASLEEP = 2, /* must be woken: eventfd for the consumer, futex for a producer */
 	PORT_ASLEEP_LOCAL = 3, /* asleep and pinned to the producer's core: do not spin for it */
 	PORT_ABSENT = 4, /* nobody serves: no wake-up */
+	PORT_WAKING_LOCAL = 5, /* was ASLEEP_LOCAL, a producer has kicked it: do not kick again, do not spin */
 };
 
 /** struct port_consumer_line - what the daemon publishes about itself. */
@@ -244,8 +245,9 @@ void port_mark_dead(struct port_producer *pp);
  * is nonsense (quarantine it). Any vCPU thread; does not block. */
 int port_push(struct port_producer *pp, const struct port_entry *e, uint64_t *ret_seq);
 
-/** port_needs_wake - after port_push(): full fence, then true if the consumer sleeps and the caller
- * must write the kick eventfd. @ret_local (may be NULL): it sleeps on our core, so do not spin. */
+/** port_needs_wake - after port_push(): full fence, then true if the consumer sleeps and it falls to the caller to
+ * write the kick eventfd: of the producers that find it asleep just one gets true, and must kick.
+ * @ret_local (may be NULL): the consumer sleeps, or is only just being woken, on our core: do not spin. */
 bool port_needs_wake(struct port_producer *pp, bool *ret_local);
 
 /** port_poll_done - true if request @seq of @vcpu has been answered by the current epoch.

@@ -165,6 +165,9 @@ static void wake_is_asked_only_of_a_sleeper(void **state)
 	assert_int_equal(port_push(&f->pp, &e, &seq), 0);
 	assert_true(port_needs_wake(&f->pp, &local));
 	assert_true(local);
+	assert_int_equal(port_push(&f->pp, &e, &seq), 0);
+	assert_false(port_needs_wake(&f->pp, &local)); /* one kick is enough */
+	assert_true(local);			       /* but it does not run yet */
 	port_sleep_end(&f->pc);
 	assert_false(port_needs_wake(&f->pp, &local));
 	port_detach(&f->pc);
