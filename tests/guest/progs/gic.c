@@ -415,6 +415,8 @@ static void test_level(void)
 	mmio_w32(UART_BASE + 0x38, 0);
 	CHECK_EQ(gic_is_pending(SPI_UART), 0);
 	/* The transmit interrupt: its raw state is set after output has drained. */
+	for (int i = 0; i < 1000000 && !(mmio_r32(UART_BASE + 0x3c) & 0x20); i++)
+		;
 	CHECK_EQ(mmio_r32(UART_BASE + 0x3c) >> 5 & 1, 1);
 	mmio_w32(UART_BASE + 0x38, 0x20);
 	CHECK_EQ(gic_is_pending(SPI_UART), 1);
