@@ -79,6 +79,9 @@ uint32_t fp_case_word(uint64_t seed, uint64_t n, enum fp_mix mix)
 	uint64_t s = stream(seed, n, 1);
 	uint32_t w;
 
+	if (mix == FP_MIX_SWEEP)
+		return (uint32_t)(n >> 15 & 15) << 28 | 0x0e000000u | (uint32_t)(n & 0x7fff) << 10 |
+		       (uint32_t)(next(&s) & 0x3ff);
 	if (mix == FP_MIX_WILD && (next(&s) & 1))
 		w = ((uint32_t)next(&s) & 0xf1ffffffu) | 0x0e000000u;
 	else

@@ -33,7 +33,10 @@ enum fp_mix {
 	FP_MIX_CLASSES, /* all classes, by weight */
 	FP_MIX_WILD,	/* half of the words: any of the FP/AdvSIMD space */
 	FP_MIX_FLOAT,	/* floating point on values that often meet in special ways */
+	FP_MIX_SWEEP,	/* case n: all words but for Rd and Rn, in order; FP_SWEEP of them */
 };
+
+#define FP_SWEEP (1u << 19)
 
 /** fp_case_word - the instruction of case @n. */
 uint32_t fp_case_word(uint64_t seed, uint64_t n, enum fp_mix mix);
