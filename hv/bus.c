@@ -43,12 +43,14 @@ static int range_valid(const struct bus_range *r, struct err *err)
 	uint64_t limit = r->space == BUS_PIO ? 0x10000 : UINT64_MAX;
 	const char *space = bus_space_name(r->space);
 	if (!r->size)
-		return err_set(err, EINVAL, "%s: the %s range at 0x%llx has length 0", r->owner, space,
-			       (unsigned long long)r->base);
+		return err_set(err, EINVAL, "%s: the %s range at 0x%llx has length 0", r->owner,
+			       space, (unsigned long long)r->base);
 	if (r->base > limit || r->size - 1 > limit - r->base || r->base + r->size < r->base)
 		return err_set(err, EINVAL,
-			       "%s: the %s range at 0x%llx of 0x%llx bytes wraps around the end of the address space",
-			       r->owner, space, (unsigned long long)r->base, (unsigned long long)r->size);
+			       "%s: the %s range at 0x%llx of 0x%llx bytes wraps around the end of "
+			       "the address space",
+			       r->owner, space, (unsigned long long)r->base,
+			       (unsigned long long)r->size);
 	return 0;
 }
 
@@ -57,8 +59,8 @@ static int range_disjoint(const struct bus_range *a, const struct bus_range *b, 
 	if (a->space != b->space || a->base >= b->base + b->size || b->base >= a->base + a->size)
 		return 0;
 	return err_set(err, EEXIST,
-		       "%s: the %s range 0x%llx..0x%llx overlaps that of %s, 0x%llx..0x%llx", a->owner,
-		       bus_space_name(a->space), (unsigned long long)a->base,
+		       "%s: the %s range 0x%llx..0x%llx overlaps that of %s, 0x%llx..0x%llx",
+		       a->owner, bus_space_name(a->space), (unsigned long long)a->base,
 		       (unsigned long long)(a->base + a->size - 1), b->owner,
 		       (unsigned long long)b->base, (unsigned long long)(b->base + b->size - 1));
 }
@@ -121,7 +123,8 @@ int bus_add(struct bus *b, const struct bus_range *ranges, unsigned count, struc
 			t->range[k] = t->range[k - 1];
 		t->range[k] = &ranges[i];
 	}
-	/* Release: pairs with the acquire in bus_lookup(); the array is complete before it is seen. */
+	/* Release: pairs with the acquire in bus_lookup(); the array is complete before it is seen.
+	 */
 	atomic_store_explicit(&b->table, t, memory_order_release);
 	if (old != &bus_empty) {
 		struct bus_table *o = (struct bus_table *)(uintptr_t)old;
@@ -166,7 +169,8 @@ uint64_t bus_unclaimed_count(struct bus *b, enum bus_space space, uint64_t addr)
 			have = key;
 		if (have == key)
 			return atomic_fetch_add_explicit(&b->unclaimed[k].count, 1,
-							 memory_order_relaxed) + 1;
+							 memory_order_relaxed) +
+			       1;
 	}
 	return 0;
 }

@@ -3,11 +3,12 @@
 /*
  * The bus: which device answers at an address.
  *
- * Theory of operation. The table is an immutable array sorted by (space, base); a batch of new ranges makes a new
- * table, which is published by one pointer store. vCPU threads look it up without a lock, through a
- * last-hit cache of their own. An old table may still be in use by a vCPU, so it is only retired; bus_reclaim()
- * frees the retired ones while no vCPU runs. Who owns a range now, and whether it may be asked, is not
- * in the table but in the owner's atomic word (slot.h), so a swap or a death changes no table.
+ * Theory of operation. The table is an immutable array sorted by (space, base); a batch of new
+ * ranges makes a new table, which is published by one pointer store. vCPU threads look it up
+ * without a lock, through a last-hit cache of their own. An old table may still be in use by a
+ * vCPU, so it is only retired; bus_reclaim() frees the retired ones while no vCPU runs. Who owns a
+ * range now, and whether it may be asked, is not in the table but in the owner's atomic word
+ * (slot.h), so a swap or a death changes no table.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,7 +36,8 @@ static inline unsigned bus_rule_write(bus_rule_t r)
 {
 	return r >> 2 & 3u;
 }
-/** bus_rule_fits - true if an access of @width bytes is allowed here and stays inside the register. */
+/** bus_rule_fits - true if an access of @width bytes is allowed here and stays inside the register.
+ */
 static inline bool bus_rule_fits(bus_rule_t r, unsigned width)
 {
 	return (r >> 4 & 15u & width) && width <= (unsigned)(r >> 8 & 15u);
@@ -49,8 +51,8 @@ struct bus_range {
 	uint8_t index;	/* the device's range number */
 	uint8_t widths; /* OR of the byte widths allowed */
 	uint64_t base, size;
-	const char *owner; /* name for messages, borrowed */
-	struct slot *slot; /* who answers; NULL in a range that is only reserved */
+	const char *owner;	 /* name for messages, borrowed */
+	struct slot *slot;	 /* who answers; NULL in a range that is only reserved */
 	const bus_rule_t *rules; /* one per byte, [0, rules_len); borrowed, may be NULL */
 	uint32_t rules_len;
 	uint32_t shadow; /* byte offset of the range's first register in the port's shadow area */
@@ -96,8 +98,8 @@ int bus_reserve(struct bus *b, enum bus_space space, uint64_t base, uint64_t siz
 		const char *owner, struct err *err);
 
 /** bus_add - adds a batch of ranges, all or none. The ranges are borrowed until bus_fini().
- * -EINVAL: zero length, wrap-around, no widths; -EEXIST: overlap or containment (both owners are named);
- * -ENOSPC; -ENOMEM. */
+ * -EINVAL: zero length, wrap-around, no widths; -EEXIST: overlap or containment (both owners are
+ * named); -ENOSPC; -ENOMEM. */
 int bus_add(struct bus *b, const struct bus_range *ranges, unsigned count, struct err *err);
 
 /** bus_check - like bus_add(), but changes nothing. */
@@ -110,7 +112,8 @@ void bus_reclaim(struct bus *b);
 const struct bus_range *bus_find(struct bus *b, struct bus_cache *c, enum bus_space space,
 				 uint64_t addr, unsigned len);
 
-/** bus_lookup - the range that holds all @len bytes at @addr, or NULL (unclaimed). Any vCPU thread. */
+/** bus_lookup - the range that holds all @len bytes at @addr, or NULL (unclaimed). Any vCPU thread.
+ */
 static inline const struct bus_range *bus_lookup(struct bus *b, struct bus_cache *c,
 						 enum bus_space space, uint64_t addr, unsigned len)
 {
@@ -121,8 +124,8 @@ static inline const struct bus_range *bus_lookup(struct bus *b, struct bus_cache
 	return bus_find(b, c, space, addr, len);
 }
 
-/** bus_unclaimed_count - counts one unclaimed access by page. Returns how many that page has had (1 = the
- * first), 0 if the page table of the counts is full. Any thread. */
+/** bus_unclaimed_count - counts one unclaimed access by page. Returns how many that page has had (1
+ * = the first), 0 if the page table of the counts is full. Any thread. */
 uint64_t bus_unclaimed_count(struct bus *b, enum bus_space space, uint64_t addr);
 
 /** bus_space_name - "mmio", "pio". */

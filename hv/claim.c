@@ -30,18 +30,24 @@ static int rule_check(const struct device *d, const Outrigger__RangeRequest *q, 
 	if (!r->width || stride < r->width || r->offset >= table || r->width > table - r->offset ||
 	    (count - 1) > (table - r->offset - r->width) / stride)
 		return err_set(err, EPERM,
-			       "%s: range %u has a register at 0x%x of %u bytes, %llu times 0x%llx apart, that is not inside its first 0x%llx bytes",
-			       name, index, r->offset, r->width, ULL(count), ULL(stride), ULL(table));
+			       "%s: range %u has a register at 0x%x of %u bytes, %llu times 0x%llx "
+			       "apart, that is not inside its first 0x%llx bytes",
+			       name, index, r->offset, r->width, ULL(count), ULL(stride),
+			       ULL(table));
 	if (r->read_way > BUS_READ_SHADOW_NOWAIT || r->write_way > BUS_WRITE_IGNORE || !r->widths ||
 	    r->widths > WIDTHS_ALL)
-		return err_set(err, EPERM, "%s: the register at 0x%x of range %u has ways %u and %u and widths 0x%x, which do not exist",
+		return err_set(err, EPERM,
+			       "%s: the register at 0x%x of range %u has ways %u and %u and widths "
+			       "0x%x, which do not exist",
 			       name, r->offset, index, r->read_way, r->write_way, r->widths);
 	if (r->read_way == BUS_READ_FORWARD)
 		return 0;
-	uint64_t end = (uint64_t)q->shadow_page * PORT_PAGE + r->offset + (count - 1) * stride + r->width;
+	uint64_t end =
+		(uint64_t)q->shadow_page * PORT_PAGE + r->offset + (count - 1) * stride + r->width;
 	if (q->shadow_page < 0 || end > (uint64_t)d->cfg->shadow_pages * PORT_PAGE)
 		return err_set(err, EPERM,
-			       "%s: the register at 0x%x of range %u is to be read from shadow page %d; the config gave %u shadow pages",
+			       "%s: the register at 0x%x of range %u is to be read from shadow "
+			       "page %d; the config gave %u shadow pages",
 			       name, r->offset, index, q->shadow_page, d->cfg->shadow_pages);
 	return 0;
 }
@@ -52,7 +58,8 @@ static int rules_build(const struct device *d, const Outrigger__RangeRequest *q,
 {
 	uint64_t table = q->size < LIMIT_RANGE_TABLED ? q->size : LIMIT_RANGE_TABLED;
 	if (q->n_rules > LIMIT_REGS)
-		return err_set(err, EPERM, "%s: range %u has %zu registers; at most %d are possible",
+		return err_set(err, EPERM,
+			       "%s: range %u has %zu registers; at most %d are possible",
 			       d->cfg->name, index, q->n_rules, LIMIT_REGS);
 	if (!q->n_rules)
 		return 0;
@@ -66,7 +73,8 @@ static int rules_build(const struct device *d, const Outrigger__RangeRequest *q,
 		uint32_t count = r->count ? r->count : 1, stride = r->stride ? r->stride : r->width;
 		for (uint32_t k = 0; k < count && !rc; k++)
 			if (rule_put(rules, r->offset + k * stride, r))
-				rc = err_set(err, EPERM, "%s: two registers of range %u overlap at 0x%x",
+				rc = err_set(err, EPERM,
+					     "%s: two registers of range %u overlap at 0x%x",
 					     d->cfg->name, index, r->offset + k * stride);
 	}
 	if (rc) {
@@ -84,14 +92,18 @@ static int range_check(const struct device *d, const Outrigger__RangeRequest *q,
 	const Outrigger__RangeConfig *c = d->cfg->ranges[index];
 	if (strcmp(q->space, c->space) != 0 || q->size != c->size)
 		return err_set(err, EPERM,
-			       "%s: range %u is registered as %s of 0x%llx bytes; the config gave it %s of 0x%llx at 0x%llx",
+			       "%s: range %u is registered as %s of 0x%llx bytes; the config gave "
+			       "it %s of 0x%llx at 0x%llx",
 			       d->cfg->name, index, q->space, ULL(q->size), c->space, ULL(c->size),
 			       ULL(c->address));
 	if (!q->widths || q->widths > WIDTHS_ALL)
-		return err_set(err, EPERM, "%s: range %u allows the access widths 0x%x; an OR of 1, 2, 4 and 8 is needed",
+		return err_set(err, EPERM,
+			       "%s: range %u allows the access widths 0x%x; an OR of 1, 2, 4 and 8 "
+			       "is needed",
 			       d->cfg->name, index, q->widths);
 	if (q->shadow_page >= 0 && (uint32_t)q->shadow_page >= d->cfg->shadow_pages)
-		return err_set(err, EPERM, "%s: range %u wants shadow page %d; the config gave %u pages",
+		return err_set(err, EPERM,
+			       "%s: range %u wants shadow page %d; the config gave %u pages",
 			       d->cfg->name, index, q->shadow_page, d->cfg->shadow_pages);
 	return 0;
 }
@@ -101,10 +113,13 @@ static int same_again(const struct device *d, const struct bus_range *fresh, str
 {
 	for (size_t i = 0; i < d->cfg->n_ranges; i++) {
 		const struct bus_range *a = &d->ranges[i], *b = &fresh[i];
-		if (a->widths != b->widths || a->shadow != b->shadow || a->rules_len != b->rules_len ||
+		if (a->widths != b->widths || a->shadow != b->shadow ||
+		    a->rules_len != b->rules_len ||
 		    (a->rules_len && memcmp(a->rules, b->rules, a->rules_len * sizeof(*a->rules))))
-			return err_set(err, EPERM, "%s: range %zu differs from what the daemon before registered",
-				       d->cfg->name, i);
+			return err_set(
+				err, EPERM,
+				"%s: range %zu differs from what the daemon before registered",
+				d->cfg->name, i);
 	}
 	return 0;
 }
@@ -120,11 +135,11 @@ int device_claim(struct device *d, const Outrigger__RegisterRanges *m, struct er
 	struct bus_range fresh[LIMIT_RANGES];
 	bus_rule_t *rules[LIMIT_RANGES] = {0};
 	if (m->n_ranges != d->cfg->n_ranges)
-		return err_set(err, EPERM, "%s: it registers %zu ranges; the config gave it %zu", d->cfg->name,
-			       m->n_ranges, d->cfg->n_ranges);
+		return err_set(err, EPERM, "%s: it registers %zu ranges; the config gave it %zu",
+			       d->cfg->name, m->n_ranges, d->cfg->n_ranges);
 	if (m->irqs > d->cfg->n_irqs)
-		return err_set(err, EPERM, "%s: it wants %u interrupts; the config gave it %zu", d->cfg->name,
-			       m->irqs, d->cfg->n_irqs);
+		return err_set(err, EPERM, "%s: it wants %u interrupts; the config gave it %zu",
+			       d->cfg->name, m->irqs, d->cfg->n_irqs);
 	int rc = 0;
 	for (unsigned i = 0; i < m->n_ranges && !rc; i++) {
 		const Outrigger__RangeRequest *q = m->ranges[i];

@@ -20,7 +20,8 @@ int config_unclaimed(const char *name, enum unclaimed_policy *ret, struct err *e
 	else if (!strcmp(name, "stop"))
 		*ret = UNCLAIMED_STOP;
 	else
-		return err_set(err, EINVAL, "on_unclaimed: \"%s\" is unknown; ones, abort or stop is", name);
+		return err_set(err, EINVAL,
+			       "on_unclaimed: \"%s\" is unknown; ones, abort or stop is", name);
 	return 0;
 }
 
@@ -31,8 +32,8 @@ int config_policy(const char *name, enum slot_policy *ret, struct err *err)
 	else if (!strcmp(name, "stop"))
 		*ret = POLICY_STOP;
 	else if (!strcmp(name, "restart") || !strcmp(name, "park") || !strcmp(name, "abort"))
-		return err_set(err, EINVAL, "on_failure: \"%s\" is not in this version; use ones or stop",
-			       name);
+		return err_set(err, EINVAL,
+			       "on_failure: \"%s\" is not in this version; use ones or stop", name);
 	else
 		return err_set(err, EINVAL, "on_failure: \"%s\" is unknown; ones or stop is", name);
 	return 0;
@@ -47,7 +48,8 @@ static int check_name(const char *what, const char *name, struct err *err)
 	if (good)
 		return 0;
 	return err_set(err, EINVAL,
-		       "the %s name \"%.40s\" is not usable: 1 to %d letters, digits, '-', '_' and '.' are",
+		       "the %s name \"%.40s\" is not usable: 1 to %d letters, digits, '-', '_' and "
+		       "'.' are",
 		       what, name, LIMIT_NAME);
 }
 
@@ -55,15 +57,17 @@ static int check_fd(const char *who, const char *what, int index, unsigned nfds,
 {
 	if (index >= -1 && index < (int)nfds)
 		return 0;
-	return err_set(err, EINVAL, "%s: %s has descriptor index %d; %u descriptors came with the config",
-		       who, what, index, nfds);
+	return err_set(err, EINVAL,
+		       "%s: %s has descriptor index %d; %u descriptors came with the config", who,
+		       what, index, nfds);
 }
 
 static int check_token(const Outrigger__DeviceConfig *d, struct err *err)
 {
 	if (strlen(d->token) == LIMIT_TOKEN && strspn(d->token, "0123456789abcdef") == LIMIT_TOKEN)
 		return 0;
-	return err_set(err, EINVAL, "%s: its dock token must be %d hexadecimal digits", d->name, LIMIT_TOKEN);
+	return err_set(err, EINVAL, "%s: its dock token must be %d hexadecimal digits", d->name,
+		       LIMIT_TOKEN);
 }
 
 static int check_range(const Outrigger__DeviceConfig *d, const Outrigger__RangeConfig *r,
@@ -71,12 +75,14 @@ static int check_range(const Outrigger__DeviceConfig *d, const Outrigger__RangeC
 {
 	bool pio = !strcmp(r->space, "pio");
 	if (!pio && strcmp(r->space, "mmio") != 0)
-		return err_set(err, EINVAL, "%s: the address space \"%s\" is unknown; mmio or pio is", d->name,
+		return err_set(err, EINVAL,
+			       "%s: the address space \"%s\" is unknown; mmio or pio is", d->name,
 			       r->space);
 	if (pio && !strcmp(machine, "aarch64-virt"))
 		return err_set(err, EINVAL, "%s: the machine %s has no port I/O", d->name, machine);
 	if (r->size > UINT32_MAX)
-		return err_set(err, EINVAL, "%s: a range of 0x%llx bytes; 4 GiB less one is the most", d->name,
+		return err_set(err, EINVAL,
+			       "%s: a range of 0x%llx bytes; 4 GiB less one is the most", d->name,
 			       ULL(r->size));
 	return 0;
 }
@@ -84,21 +90,23 @@ static int check_range(const Outrigger__DeviceConfig *d, const Outrigger__RangeC
 static int check_counts(const Outrigger__DeviceConfig *d, struct err *err)
 {
 	if (!d->n_ranges || d->n_ranges > LIMIT_RANGES)
-		return err_set(err, EINVAL, "%s: %zu ranges; 1 to %d are possible", d->name, d->n_ranges,
-			       LIMIT_RANGES);
+		return err_set(err, EINVAL, "%s: %zu ranges; 1 to %d are possible", d->name,
+			       d->n_ranges, LIMIT_RANGES);
 	if (d->n_irqs > LIMIT_LINES)
-		return err_set(err, EINVAL, "%s: %zu interrupts; at most %d are possible", d->name, d->n_irqs,
-			       LIMIT_LINES);
+		return err_set(err, EINVAL, "%s: %zu interrupts; at most %d are possible", d->name,
+			       d->n_irqs, LIMIT_LINES);
 	if (d->n_options > LIMIT_OPTIONS || d->n_backends > LIMIT_FDS)
-		return err_set(err, EINVAL, "%s: %zu options and %zu host descriptors; at most %d and %d",
+		return err_set(err, EINVAL,
+			       "%s: %zu options and %zu host descriptors; at most %d and %d",
 			       d->name, d->n_options, d->n_backends, LIMIT_OPTIONS, LIMIT_FDS);
 	if (d->shadow_pages > PORT_MAX_SHADOW_PAGES || d->state_bytes > LIMIT_STATE_BYTES)
-		return err_set(err, EINVAL, "%s: %u shadow pages and %u bytes of state; at most %u and %u",
+		return err_set(err, EINVAL,
+			       "%s: %u shadow pages and %u bytes of state; at most %u and %u",
 			       d->name, d->shadow_pages, d->state_bytes, PORT_MAX_SHADOW_PAGES,
 			       LIMIT_STATE_BYTES);
 	if (d->deadline_ns > DEADLINE_MAX_NS)
-		return err_set(err, EINVAL, "%s: a deadline of %llu s; an hour is the most", d->name,
-			       ULL(d->deadline_ns / 1000000000u));
+		return err_set(err, EINVAL, "%s: a deadline of %llu s; an hour is the most",
+			       d->name, ULL(d->deadline_ns / 1000000000u));
 	return 0;
 }
 
@@ -138,12 +146,15 @@ int config_check(const Outrigger__VmConfig *c, unsigned nfds, struct err *err)
 	if (rc)
 		return rc;
 	if (strcmp(c->machine, "aarch64-virt") != 0 && strcmp(c->machine, "fake") != 0)
-		return err_set(err, EINVAL, "the machine \"%s\" is unknown; aarch64-virt is known", c->machine);
+		return err_set(err, EINVAL, "the machine \"%s\" is unknown; aarch64-virt is known",
+			       c->machine);
 	if (!c->cpus || c->cpus > LIMIT_VCPUS)
 		return err_set(err, EINVAL, "%u CPUs; 1 to %d are possible", c->cpus, LIMIT_VCPUS);
-	if (c->memory_bytes < MEMORY_MIN || c->memory_bytes > MEMORY_MAX || c->memory_bytes % MEMORY_MIN)
+	if (c->memory_bytes < MEMORY_MIN || c->memory_bytes > MEMORY_MAX ||
+	    c->memory_bytes % MEMORY_MIN)
 		return err_set(err, EINVAL,
-			       "%llu bytes of memory; a multiple of 2 MiB from 2 MiB to 512 GiB is possible",
+			       "%llu bytes of memory; a multiple of 2 MiB from 2 MiB to 512 GiB is "
+			       "possible",
 			       ULL(c->memory_bytes));
 	if (strlen(c->cmdline) > LIMIT_CMDLINE)
 		return err_set(err, EINVAL, "the kernel command line has %zu bytes; Linux takes %d",
@@ -151,9 +162,11 @@ int config_check(const Outrigger__VmConfig *c, unsigned nfds, struct err *err)
 	if (c->n_devices > LIMIT_DEVICES)
 		return err_set(err, EINVAL, "%zu devices; at most %d are possible", c->n_devices,
 			       LIMIT_DEVICES);
-	if (!c->runtime_dir[0] || strlen(c->runtime_dir) + sizeof("/ctl.") + LIMIT_NAME > SOCKET_PATH_MAX)
+	if (!c->runtime_dir[0] ||
+	    strlen(c->runtime_dir) + sizeof("/ctl.") + LIMIT_NAME > SOCKET_PATH_MAX)
 		return err_set(err, EINVAL,
-			       "the runtime directory \"%s\" is empty or too long: a socket's path has at most %u bytes",
+			       "the runtime directory \"%s\" is empty or too long: a socket's path "
+			       "has at most %u bytes",
 			       c->runtime_dir, SOCKET_PATH_MAX);
 	rc = config_unclaimed(c->on_unclaimed, &policy, err);
 	if (!rc)

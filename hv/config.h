@@ -8,11 +8,11 @@
 /** enum unclaimed_policy - what an access to no device gets. */
 enum unclaimed_policy { UNCLAIMED_ONES = 1, UNCLAIMED_ABORT = 2, UNCLAIMED_STOP = 3 };
 
-/** config_check - names, numbers, limits, descriptor indices against @nfds. What needs the bus (overlaps) or the
- * interrupt table is checked by the VM. 0 or -EINVAL with @err for a person. */
+/** config_check - names, numbers, limits, descriptor indices against @nfds. What needs the bus
+ * (overlaps) or the interrupt table is checked by the VM. 0 or -EINVAL with @err for a person. */
 int config_check(const Outrigger__VmConfig *c, unsigned nfds, struct err *err);
 
-/** config_unclaimed / config_policy - the enum of a policy's name ("" = the default: abort, ones). -EINVAL:
- * unknown, or one of a later version. */
+/** config_unclaimed / config_policy - the enum of a policy's name ("" = the default: abort, ones).
+ * -EINVAL: unknown, or one of a later version. */
 int config_unclaimed(const char *name, enum unclaimed_policy *ret, struct err *err);
 int config_policy(const char *name, enum slot_policy *ret, struct err *err);

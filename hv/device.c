@@ -11,10 +11,12 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-/* Messages handled in one go, so that one daemon that talks without end does not keep the loop from the others. */
+/* Messages handled in one go, so that one daemon that talks without end does not keep the loop from
+ * the others. */
 #define MESSAGES_A_TURN 32
 
-/* ---- the slot's calls ----------------------------------------------------------------------------- */
+/* ---- the slot's calls
+ * ----------------------------------------------------------------------------- */
 
 static void op_irq_line(void *opaque, unsigned irq, bool level)
 {
@@ -41,9 +43,11 @@ static const struct slot_ops device_slot_ops = {
 	.changed = op_changed,
 };
 
-/* ---- the end of a daemon -------------------------------------------------------------------------- */
+/* ---- the end of a daemon
+ * -------------------------------------------------------------------------- */
 
-/* Cuts the daemon off: no descriptor of it is watched any more. It notices by the end of its dock connection. */
+/* Cuts the daemon off: no descriptor of it is watched any more. It notices by the end of its dock
+ * connection. */
 static void device_cut(struct device *d)
 {
 	watch_stop(&d->dock_watch);
@@ -77,20 +81,22 @@ static void device_gone(struct device *d)
 	device_lost(d, SLOT_DEAD, why);
 }
 
-/* ---- messages ------------------------------------------------------------------------------------- */
+/* ---- messages
+ * ------------------------------------------------------------------------------------- */
 
 static void on_hello(struct device *d, const Outrigger__Hello *h)
 {
 	struct err err = {0};
 	if (strcmp(h->model, d->cfg->model) != 0)
-		err_set(&err, EPERM, "%s: its daemon is of model %.40s; the config wants %s", d->cfg->name,
-			h->model, d->cfg->model);
+		err_set(&err, EPERM, "%s: its daemon is of model %.40s; the config wants %s",
+			d->cfg->name, h->model, d->cfg->model);
 	else if (h->state_bytes > d->cfg->state_bytes)
-		err_set(&err, EPERM, "%s: its daemon needs %u bytes of state; the config gave it %u",
+		err_set(&err, EPERM,
+			"%s: its daemon needs %u bytes of state; the config gave it %u",
 			d->cfg->name, h->state_bytes, d->cfg->state_bytes);
 	else if (h->epoch != slot_epoch(d->slot))
-		err_set(&err, EPERM, "%s: its daemon speaks of epoch %u; %u is now", d->cfg->name, h->epoch,
-			slot_epoch(d->slot));
+		err_set(&err, EPERM, "%s: its daemon speaks of epoch %u; %u is now", d->cfg->name,
+			h->epoch, slot_epoch(d->slot));
 	if (err.msg[0]) {
 		device_refuse(d, err.msg);
 		return;
@@ -212,15 +218,16 @@ static void ctl_ready(void *arg)
 			return;
 		int peer = ctl_peer_pid(d->ctl);
 		if (d->stage == STAGE_NONE || (peer && peer != d->pid))
-			log_warn_limited("device=%s: message of pid %d ignored; pid %d docked", d->cfg->name,
-					 peer, d->stage == STAGE_NONE ? 0 : d->pid);
+			log_warn_limited("device=%s: message of pid %d ignored; pid %d docked",
+					 d->cfg->name, peer, d->stage == STAGE_NONE ? 0 : d->pid);
 		else
 			on_message(d, (Outrigger__FromDaemon *)m);
 		ctl_free(m);
 	}
 }
 
-/* ---- docking -------------------------------------------------------------------------------------- */
+/* ---- docking
+ * -------------------------------------------------------------------------------------- */
 
 static void dock_conn_ready(void *arg)
 {
@@ -233,7 +240,8 @@ static void dock_conn_ready(void *arg)
 	if (d->stage == STAGE_NONE)
 		return;
 	if (n > 0)
-		device_lost(d, SLOT_QUARANTINED, "it wrote to its dock connection, which is to stay silent");
+		device_lost(d, SLOT_QUARANTINED,
+			    "it wrote to its dock connection, which is to stay silent");
 	else
 		device_gone(d);
 }
@@ -274,7 +282,8 @@ int device_docked(struct device *d, int *conn, pid_t pid, struct err *err)
 	if (rc) {
 		slot_fail(d->slot, SLOT_DEAD, "cannot give %s its descriptors: %s", d->cfg->name,
 			  strerror(-rc));
-		return err_set(err, -rc, "cannot give %s its descriptors: %s", d->cfg->name, strerror(-rc));
+		return err_set(err, -rc, "cannot give %s its descriptors: %s", d->cfg->name,
+			       strerror(-rc));
 	}
 	d->pid = pid;
 	d->dock_fd = fd_steal(conn);
@@ -288,13 +297,15 @@ int device_docked(struct device *d, int *conn, pid_t pid, struct err *err)
 	return 0;
 }
 
-/* ---- all of them ---------------------------------------------------------------------------------- */
+/* ---- all of them
+ * ---------------------------------------------------------------------------------- */
 
 static void irq_ready(void *arg)
 {
 	struct vm *vm = arg;
 	struct epoll_event ev[16];
-	/* Edge-triggered and never read: a daemon holds the same open file and could make a read block. */
+	/* Edge-triggered and never read: a daemon holds the same open file and could make a read
+	 * block. */
 	int n = epoll_wait(vm->irq_epoll, ev, ARRAY_LEN(ev), 0);
 	for (int i = 0; i < n; i++)
 		slot_lines_sample(vm->devices[ev[i].data.u32].slot);
@@ -355,7 +366,8 @@ static int device_create(struct vm *vm, unsigned index, struct err *err)
 	device_ranges(d);
 	if (!rc)
 		rc = irq_watch_add(d, index, err);
-	snprintf(d->control_url, sizeof(d->control_url), "ipc://%s/ctl.%s", vm->cfg->runtime_dir, c->name);
+	snprintf(d->control_url, sizeof(d->control_url), "ipc://%s/ctl.%s", vm->cfg->runtime_dir,
+		 c->name);
 	if (!rc)
 		rc = ctl_listen(CTL_PAIR, d->control_url, &d->ctl, err);
 	if (!rc)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The VM's dock: who connects, says a token and is the one that the token was made for gets a device's descriptors. */
+/* The VM's dock: who connects, says a token and is the one that the token was made for gets a
+ * device's descriptors. */
 #include "hv/device.h"
 #include "base/bytes.h"
 #include "base/fd.h"

@@ -28,15 +28,17 @@ const struct engine_ops *engine_find(const char *name, const char *isa)
 	return NULL;
 }
 
-/* The software engine works on any host and is the only one built in, so "auto" has nothing to measure between. */
+/* The software engine works on any host and is the only one built in, so "auto" has nothing to
+ * measure between. */
 int engine_choose(const char *wanted, const char *isa, const struct engine_ops **ret,
 		  const char **ret_why, struct err *err)
 {
 	bool is_auto = !wanted[0] || !strcmp(wanted, "auto");
 	const struct engine_ops *e = engine_find(is_auto ? "soft" : wanted, isa);
 	if (!e)
-		return err_set(err, ENOENT, "engine %s for %s is not in this build; use auto or soft",
-			       wanted, isa);
+		return err_set(err, ENOENT,
+			       "engine %s for %s is not in this build; use auto or soft", wanted,
+			       isa);
 	int rc = e->probe ? e->probe(err) : 0;
 	if (rc) {
 		err_prefix(err, "engine %s does not work here: ", e->name);

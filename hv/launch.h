@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the launcher hands over on the inherited socket: one SEQPACKET packet, struct launch_header, with descriptors by
- * SCM_RIGHTS. The first is a memfd with the packed VmConfig; the others are index 0, 1, ... of every *_fd_index.
+ * What the launcher hands over on the inherited socket: one SEQPACKET packet, struct launch_header,
+ * with descriptors by SCM_RIGHTS. The first is a memfd with the packed VmConfig; the others are
+ * index 0, 1, ... of every *_fd_index.
  */
 #include <stdint.h>
 #include "base/err.h"

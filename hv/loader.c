@@ -24,7 +24,8 @@ static int copy_stream(struct loader_src *s, int fd, uint64_t max_bytes, struct 
 				       strerror((int)-n));
 		s->size += (uint64_t)n;
 		if (s->size > max_bytes)
-			return err_set(err, EFBIG, "the %s %s is larger than the guest's memory, %llu MiB",
+			return err_set(err, EFBIG,
+				       "the %s %s is larger than the guest's memory, %llu MiB",
 				       s->what, s->path, ULL(max_bytes >> 20));
 		int rc = fd_write_all(s->own, buf, (size_t)n);
 		if (rc)
@@ -43,9 +44,11 @@ int loader_open(struct loader_src *s, int fd, const char *path, const char *what
 	struct stat st;
 	int rc = 0;
 	if (fstat(fd, &st) < 0)
-		return err_set(err, errno, "cannot look at the %s %s: %s", what, path, strerror(errno));
+		return err_set(err, errno, "cannot look at the %s %s: %s", what, path,
+			       strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		return err_set(err, EINVAL, "the %s %s is a directory; a file is needed", what, path);
+		return err_set(err, EINVAL, "the %s %s is a directory; a file is needed", what,
+			       path);
 	if (S_ISREG(st.st_mode))
 		s->size = (uint64_t)st.st_size;
 	else
@@ -67,7 +70,8 @@ int loader_read(const struct loader_src *s, uint64_t off, void *buf, uint64_t le
 	uint8_t *p = buf;
 	if (off > s->size || len > s->size - off)
 		return err_set(err, EPROTO,
-			       "the %s %s is truncated: %llu bytes at offset 0x%llx are needed, the file has %llu",
+			       "the %s %s is truncated: %llu bytes at offset 0x%llx are needed, "
+			       "the file has %llu",
 			       s->what, s->path, ULL(len), ULL(off), ULL(s->size));
 	while (len) {
 		ssize_t n = pread(s->fd, p, len < 1u << 30 ? (size_t)len : 1u << 30, (off_t)off);
@@ -77,8 +81,8 @@ int loader_read(const struct loader_src *s, uint64_t off, void *buf, uint64_t le
 			return err_set(err, errno, "cannot read the %s %s: %s", s->what, s->path,
 				       strerror(errno));
 		if (n == 0)
-			return err_set(err, EPROTO, "the %s %s became shorter while it was read", s->what,
-				       s->path);
+			return err_set(err, EPROTO, "the %s %s became shorter while it was read",
+				       s->what, s->path);
 		p += n;
 		off += (uint64_t)n;
 		len -= (uint64_t)n;
@@ -87,15 +91,16 @@ int loader_read(const struct loader_src *s, uint64_t off, void *buf, uint64_t le
 }
 
 /* Returns how many bytes went the fast way. */
-static uint64_t send_to_mem(const struct loader_src *s, uint64_t off, uint64_t len, const struct mem *m,
-			    uint64_t at)
+static uint64_t send_to_mem(const struct loader_src *s, uint64_t off, uint64_t len,
+			    const struct mem *m, uint64_t at)
 {
 	uint64_t done = 0;
 	off_t from = (off_t)off;
 	if (off > s->size || len > s->size - off || lseek(m->fd, (off_t)at, SEEK_SET) < 0)
 		return 0;
 	while (done < len) {
-		ssize_t n = sendfile(m->fd, s->fd, &from, len - done < 1u << 30 ? (size_t)(len - done) : 1u << 30);
+		ssize_t n = sendfile(m->fd, s->fd, &from,
+				     len - done < 1u << 30 ? (size_t)(len - done) : 1u << 30);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -111,11 +116,12 @@ int loader_to_mem(const struct loader_src *s, uint64_t off, uint64_t len, const 
 	uint8_t *p = mem_at(m, addr, len);
 	if (!p)
 		return err_set(err, EFBIG,
-			       "the %s %s does not fit: %llu bytes at 0x%llx; memory is 0x%llx..0x%llx (%llu MiB)",
+			       "the %s %s does not fit: %llu bytes at 0x%llx; memory is "
+			       "0x%llx..0x%llx (%llu MiB)",
 			       s->what, s->path, ULL(len), ULL(addr.v), ULL(m->base.v),
 			       ULL(m->base.v + m->size - 1), ULL(m->size >> 20));
-	/* From page cache to page cache: no page is cleared first and none is faulted in (20 ms for 27 MB where reading
-	 * into the mapping took 31 ms). What cannot be sent so is read. */
+	/* From page cache to page cache: no page is cleared first and none is faulted in (20 ms for
+	 * 27 MB where reading into the mapping took 31 ms). What cannot be sent so is read. */
 	uint64_t done = send_to_mem(s, off, len, m, (uint64_t)(p - m->hva));
 	off += done;
 	len -= done;
@@ -123,7 +129,8 @@ int loader_to_mem(const struct loader_src *s, uint64_t off, uint64_t len, const 
 	return loader_read(s, off, p, len, err);
 }
 
-/* ---- gzip ---------------------------------------------------------------------------------------- */
+/* ---- gzip
+ * ---------------------------------------------------------------------------------------- */
 
 struct loader_gz {
 	const struct loader_src *src;
@@ -158,8 +165,8 @@ static int gz_fill(struct loader_gz *g, struct err *err)
 	const struct loader_src *s = g->src;
 	uint64_t n = s->size - g->off;
 	if (!n)
-		return err_set(err, EPROTO, "the %s %s is truncated: its gzip stream does not end", s->what,
-			       s->path);
+		return err_set(err, EPROTO, "the %s %s is truncated: its gzip stream does not end",
+			       s->what, s->path);
 	if (n > sizeof(g->in))
 		n = sizeof(g->in);
 	int rc = loader_read(s, g->off, g->in, n, err);
@@ -184,34 +191,41 @@ int64_t loader_gz_read(struct loader_gz *g, void *buf, uint64_t len, struct err 
 		if (z == Z_STREAM_END)
 			g->end = true;
 		else if (z != Z_OK)
-			return err_set(err, EPROTO, "the %s %s is damaged: %s", g->src->what, g->src->path,
-				       g->z.msg ? g->z.msg : "bad gzip data");
+			return err_set(err, EPROTO, "the %s %s is damaged: %s", g->src->what,
+				       g->src->path, g->z.msg ? g->z.msg : "bad gzip data");
 	}
 	return (int64_t)got;
 }
 
-/* ---- ELF ----------------------------------------------------------------------------------------- */
+/* ---- ELF
+ * ----------------------------------------------------------------------------------------- */
 
 static int elf_check(const struct loader_src *s, const Elf64_Ehdr *h, uint16_t machine,
 		     const char *machine_name, struct err *err)
 {
 	const char *p = s->path;
 	if (h->e_ident[EI_CLASS] != ELFCLASS64)
-		return err_set(err, ENOEXEC, "the %s %s is a 32-bit ELF file; a 64-bit one for %s is needed",
+		return err_set(err, ENOEXEC,
+			       "the %s %s is a 32-bit ELF file; a 64-bit one for %s is needed",
 			       s->what, p, machine_name);
 	if (h->e_ident[EI_DATA] != ELFDATA2LSB)
-		return err_set(err, ENOEXEC, "the %s %s is a big-endian ELF file; little-endian is needed",
+		return err_set(err, ENOEXEC,
+			       "the %s %s is a big-endian ELF file; little-endian is needed",
 			       s->what, p);
 	if (h->e_machine != machine)
-		return err_set(err, ENOEXEC, "the %s %s is an ELF file for machine %u%s; one for %s (%u) is needed",
-			       s->what, p, h->e_machine, h->e_machine == EM_X86_64 ? " (x86-64)" : "",
-			       machine_name, machine);
+		return err_set(
+			err, ENOEXEC,
+			"the %s %s is an ELF file for machine %u%s; one for %s (%u) is needed",
+			s->what, p, h->e_machine, h->e_machine == EM_X86_64 ? " (x86-64)" : "",
+			machine_name, machine);
 	if (h->e_type != ET_EXEC && h->e_type != ET_DYN)
-		return err_set(err, ENOEXEC, "the %s %s is an ELF file of type %u; an executable is needed",
+		return err_set(err, ENOEXEC,
+			       "the %s %s is an ELF file of type %u; an executable is needed",
 			       s->what, p, h->e_type);
 	if (h->e_phentsize != sizeof(Elf64_Phdr) || !h->e_phnum || h->e_phnum == PN_XNUM)
-		return err_set(err, EPROTO, "the %s %s has no usable program headers (%u of %u bytes)",
-			       s->what, p, h->e_phnum, h->e_phentsize);
+		return err_set(err, EPROTO,
+			       "the %s %s has no usable program headers (%u of %u bytes)", s->what,
+			       p, h->e_phnum, h->e_phentsize);
 	return 0;
 }
 
@@ -221,12 +235,15 @@ static int elf_segment(const struct loader_src *s, const struct mem *m, const El
 	if (ph->p_type != PT_LOAD || !ph->p_memsz)
 		return 0;
 	if (ph->p_filesz > ph->p_memsz)
-		return err_set(err, EPROTO, "the %s %s is damaged: a segment has more bytes in the file than in memory",
-			       s->what, s->path);
+		return err_set(
+			err, EPROTO,
+			"the %s %s is damaged: a segment has more bytes in the file than in memory",
+			s->what, s->path);
 	uint8_t *p = mem_at(m, gpa(ph->p_paddr), ph->p_memsz);
 	if (!p)
 		return err_set(err, EFBIG,
-			       "the %s %s does not fit: a segment of %llu bytes at 0x%llx; memory is 0x%llx..0x%llx (%llu MiB)",
+			       "the %s %s does not fit: a segment of %llu bytes at 0x%llx; memory "
+			       "is 0x%llx..0x%llx (%llu MiB)",
 			       s->what, s->path, ULL(ph->p_memsz), ULL(ph->p_paddr), ULL(m->base.v),
 			       ULL(m->base.v + m->size - 1), ULL(m->size >> 20));
 	int rc = loader_read(s, ph->p_offset, p, ph->p_filesz, err);
@@ -240,7 +257,8 @@ static int elf_segment(const struct loader_src *s, const struct mem *m, const El
 	return 0;
 }
 
-/* The entry point is a virtual address: what runs first with the MMU off is where its segment lies physically. */
+/* The entry point is a virtual address: what runs first with the MMU off is where its segment lies
+ * physically. */
 static int elf_entry(const struct loader_src *s, const Elf64_Ehdr *h, struct loader_elf *e,
 		     struct err *err)
 {
@@ -270,7 +288,9 @@ int loader_elf64(const struct loader_src *s, const struct mem *m, uint16_t machi
 	for (unsigned i = 0; !rc && i < h.e_phnum; i++) {
 		Elf64_Phdr ph;
 		if (h.e_phoff > s->size)
-			return err_set(err, EPROTO, "the %s %s is truncated: program headers at 0x%llx, the file has %llu bytes",
+			return err_set(err, EPROTO,
+				       "the %s %s is truncated: program headers at 0x%llx, the "
+				       "file has %llu bytes",
 				       s->what, s->path, ULL(h.e_phoff), ULL(s->size));
 		rc = loader_read(s, h.e_phoff + i * sizeof(ph), &ph, sizeof(ph), err);
 		if (!rc)
@@ -284,7 +304,9 @@ int loader_elf64(const struct loader_src *s, const struct mem *m, uint16_t machi
 	if (rc)
 		return rc;
 	if (e.entry < e.start || e.entry >= e.end)
-		return err_set(err, EPROTO, "the %s %s is damaged: its entry point 0x%llx is outside of what it loads, 0x%llx..0x%llx",
+		return err_set(err, EPROTO,
+			       "the %s %s is damaged: its entry point 0x%llx is outside of what it "
+			       "loads, 0x%llx..0x%llx",
 			       s->what, s->path, ULL(e.entry), ULL(e.start), ULL(e.end - 1));
 	*ret = e;
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* outrigger-hv: the core of one VM. Started by the launcher, which hands it its config and descriptors. */
+/* outrigger-hv: the core of one VM. Started by the launcher, which hands it its config and
+ * descriptors. */
 #include "base/fd.h"
 #include "base/log.h"
 #include "hv/engine_table.h"

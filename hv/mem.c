@@ -13,7 +13,8 @@ int mem_init(struct mem *m, gpa_t base, uint64_t size, struct err *err)
 	*m = (struct mem){.fd = -1, .base = base, .size = size};
 	if (!size || size % MEM_PAGE || base.v % MEM_PAGE || base.v + size < base.v)
 		return err_set(err, EINVAL,
-			       "guest memory of %llu bytes at 0x%llx: must be whole 4 KiB pages and not wrap",
+			       "guest memory of %llu bytes at 0x%llx: must be whole 4 KiB pages "
+			       "and not wrap",
 			       (unsigned long long)size, (unsigned long long)base.v);
 	m->fd = memfd_create_sized("guest-ram", size);
 	if (m->fd < 0)

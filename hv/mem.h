@@ -14,16 +14,19 @@ struct mem {
 	uint64_t size; /* bytes */
 };
 
-/** mem_init - makes @size bytes (page aligned) of zeroed guest RAM at @base. 0 or -Exxx with @err. */
+/** mem_init - makes @size bytes (page aligned) of zeroed guest RAM at @base. 0 or -Exxx with @err.
+ */
 int mem_init(struct mem *m, gpa_t base, uint64_t size, struct err *err);
 
 /** mem_fini - unmaps and closes; a zeroed or half-made object is allowed. */
 void mem_fini(struct mem *m);
 
-/** mem_at - the host address of @len bytes at @addr, NULL if not wholly in RAM. Borrowed. Any thread. */
+/** mem_at - the host address of @len bytes at @addr, NULL if not wholly in RAM. Borrowed. Any
+ * thread. */
 uint8_t *mem_at(const struct mem *m, gpa_t addr, uint64_t len);
 
-/** mem_write / mem_read - copies @len bytes to or from guest memory. 0, or -EFAULT: not wholly in RAM. */
+/** mem_write / mem_read - copies @len bytes to or from guest memory. 0, or -EFAULT: not wholly in
+ * RAM. */
 int mem_write(const struct mem *m, gpa_t addr, const void *buf, uint64_t len);
 int mem_read(const struct mem *m, gpa_t addr, void *buf, uint64_t len);
 

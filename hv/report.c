@@ -15,7 +15,8 @@ static const char *const state_names[] = {"?", "starting", "running", "stopping"
 
 static char *text(const char *s)
 {
-	return (char *)(uintptr_t)s; /* protobuf-c's strings are not const; packing does not write */
+	return (char *)(uintptr_t)
+		s; /* protobuf-c's strings are not const; packing does not write */
 }
 
 static int send_event(struct vm *vm, Outrigger__HvEvent *e, int timeout_ms)
@@ -57,9 +58,11 @@ static void device_status(struct device *d, struct status *s)
 	outrigger__device_status__init(&s->m);
 	slot_why(d->slot, s->why, sizeof(s->why));
 	if (!s->why[0] && atomic_load(&d->slot->silent_seq))
-		snprintf(s->why, sizeof(s->why), "did not answer within %llu ms; its policy answers",
+		snprintf(s->why, sizeof(s->why),
+			 "did not answer within %llu ms; its policy answers",
 			 (unsigned long long)(d->slot->cfg.deadline_ns / 1000000));
-	const _Atomic uint64_t *c = (const _Atomic uint64_t *)(const void *)&d->slot->pp.port->counters;
+	const _Atomic uint64_t *c =
+		(const _Atomic uint64_t *)(const void *)&d->slot->pp.port->counters;
 	for (size_t i = 0; i < COUNTER_WORDS; i++)
 		s->words[i] = atomic_load_explicit(&c[i], memory_order_relaxed);
 	s->m.name = d->cfg->name;
@@ -79,7 +82,8 @@ void report_device(struct device *d)
 	device_status(d, &s);
 	e.kind_case = OUTRIGGER__HV_EVENT__KIND_DEVICE;
 	e.device = &s.m;
-	log_info("device=%s state=%s pid=%d epoch=%u %s", d->cfg->name, s.m.state, d->pid, s.m.epoch, s.why);
+	log_info("device=%s state=%s pid=%d epoch=%u %s", d->cfg->name, s.m.state, d->pid,
+		 s.m.epoch, s.why);
 	send_event(d->vm, &e, 0);
 }
 
@@ -119,7 +123,8 @@ void report_end(struct vm *vm, const struct vm_end *end)
 		ctl_free(m);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------- */
+/* ---- requests
+ * ------------------------------------------------------------------------------------- */
 
 static void send_reply(struct vm *vm, Outrigger__HvReply *r)
 {

@@ -11,13 +11,15 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-/* Pulses that one sample hands on: an edge line's pending bit is one bit, the rest would be lost anyway. */
+/* Pulses that one sample hands on: an edge line's pending bit is one bit, the rest would be lost
+ * anyway. */
 #define EDGES_MAX 4u
 #define SPIN_START_NS 20000u
 
 const char *slot_state_name(enum slot_state state)
 {
-	static const char *const names[] = {"?", "waiting", "docked", "serving", "dead", "quarantined"};
+	static const char *const names[] = {"?",       "waiting", "docked",
+					    "serving", "dead",	  "quarantined"};
 	return (unsigned)state < ARRAY_LEN(names) ? names[state] : names[0];
 }
 
@@ -34,7 +36,8 @@ static int slot_make_fds(struct slot *s, struct err *err)
 	uint64_t copy = align_up(c->state_bytes, 64) + sizeof(struct state_reply);
 	s->port_bytes = align_up(port_size(c->shadow_pages), PORT_PAGE);
 	s->port_fd = memfd_create_sized("port", s->port_bytes);
-	s->state_fd = memfd_create_sized("state", align_up(STATE_COPY_OFFSET + 2 * copy, PORT_PAGE));
+	s->state_fd =
+		memfd_create_sized("state", align_up(STATE_COPY_OFFSET + 2 * copy, PORT_PAGE));
 	s->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->port_fd < 0 || s->state_fd < 0 || s->kick_fd < 0 || s->irq_fd < 0)
@@ -160,14 +163,16 @@ static bool line_sample(struct slot *s, unsigned i)
 	if (word != s->line_word[i]) {
 		s->line_word[i] = word;
 		s->cfg.ops->irq_line(s->cfg.opaque, irq, word == PORT_LINE_HIGH);
-		atomic_fetch_add_explicit(&s->pp.port->counters.irqs_sampled, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&s->pp.port->counters.irqs_sampled, 1,
+					  memory_order_relaxed);
 	}
 	uint32_t n = edges - s->line_edges[i];
 	s->line_edges[i] = edges;
 	for (uint32_t k = 0; k < n && k < EDGES_MAX; k++)
 		s->cfg.ops->irq_pulse(s->cfg.opaque, irq);
 	if (n)
-		atomic_fetch_add_explicit(&s->pp.port->counters.irqs_sampled, n, memory_order_relaxed);
+		atomic_fetch_add_explicit(&s->pp.port->counters.irqs_sampled, n,
+					  memory_order_relaxed);
 	return true;
 }
 
@@ -178,8 +183,9 @@ void slot_lines_sample(struct slot *s)
 	pthread_mutex_lock(&s->lock);
 	enum slot_state state = slot_state(s);
 	if (state != SLOT_QUARANTINED && state != SLOT_DEAD) {
-		/* The generation is read before the words: a change after this makes them differ again,
-		 * and the daemon, which compares lines_seen with it before it sleeps, kicks us. */
+		/* The generation is read before the words: a change after this makes them differ
+		 * again, and the daemon, which compares lines_seen with it before it sleeps, kicks
+		 * us. */
 		uint32_t gen = atomic_load_explicit(&p->consumer.lines_gen, memory_order_acquire);
 		for (unsigned i = 0; good && i < s->cfg.lines; i++)
 			good = line_sample(s, i);
@@ -189,7 +195,8 @@ void slot_lines_sample(struct slot *s)
 	pthread_mutex_unlock(&s->lock);
 	if (!good) {
 		atomic_fetch_add_explicit(&p->counters.bad_answers, 1, memory_order_relaxed);
-		slot_fail(s, SLOT_QUARANTINED, "%s wrote an interrupt line word that is neither low nor high",
+		slot_fail(s, SLOT_QUARANTINED,
+			  "%s wrote an interrupt line word that is neither low nor high",
 			  s->cfg.name);
 	}
 }

@@ -3,16 +3,17 @@
 /*
  * The slot of one device: the core's side of its port, and the four ways of an access.
  *
- * Theory of operation. One atomic word says who owns the slot, in which state and epoch it is, and how many vCPUs are
- * inside it (@word). A vCPU enters by adding 1 and sees in the same step whether it may go on, so that
- * whoever changes the state (death, quarantine, swap) can tell when the last one has left.
+ * Theory of operation. One atomic word says who owns the slot, in which state and epoch it is, and
+ * how many vCPUs are inside it (@word). A vCPU enters by adding 1 and sees in the same step whether
+ * it may go on, so that whoever changes the state (death, quarantine, swap) can tell when the last
+ * one has left.
  *
- * Trust. From the port the core takes head, states, line words and completions, each read once and checked; whatever
- * cannot be true quarantines the daemon and is answered by policy.
+ * Trust. From the port the core takes head, states, line words and completions, each read once and
+ * checked; whatever cannot be true quarantines the daemon and is answered by policy.
  *
- * Locks. slot.lock orders the two samplers of the line words (vCPU threads after an answer, the control thread after an
- * irq kick) and guards @why. The interrupt controller's own lock nests inside it. Shadow reads and posted
- * writes take no lock.
+ * Locks. slot.lock orders the two samplers of the line words (vCPU threads after an answer, the
+ * control thread after an irq kick) and guards @why. The interrupt controller's own lock nests
+ * inside it. Shadow reads and posted writes take no lock.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,17 +42,19 @@ enum slot_policy {
 
 /** enum access_result - what a vCPU does with an access. */
 enum access_result {
-	ACCESS_OK = 1,	  /* *data is the answer */
-	ACCESS_ABORT = 2, /* external abort to the guest */
-	ACCESS_STOP = 3,  /* the VM ends by policy */
+	ACCESS_OK = 1,		/* *data is the answer */
+	ACCESS_ABORT = 2,	/* external abort to the guest */
+	ACCESS_STOP = 3,	/* the VM ends by policy */
 	ACCESS_INTERRUPTED = 4, /* the vCPU's stop word is set; there is no answer */
 };
 
-/** struct slot_ops - what the slot calls. Any thread; must not block. @opaque: of the slot_config. */
+/** struct slot_ops - what the slot calls. Any thread; must not block. @opaque: of the slot_config.
+ */
 struct slot_ops {
 	void (*irq_line)(void *opaque, unsigned irq, bool level); /* slot.lock is held */
 	void (*irq_pulse)(void *opaque, unsigned irq);		  /* slot.lock is held */
-	/** changed - the slot became quarantined or silent, or answers again: the control thread should look. */
+	/** changed - the slot became quarantined or silent, or answers again: the control thread
+	 * should look. */
 	void (*changed)(void *opaque);
 };
 
@@ -60,7 +63,7 @@ struct slot_config {
 	const char *name;
 	unsigned index; /* of the slot in its VM */
 	unsigned vcpus;
-	unsigned lines; /* <= PORT_MAX_LINES */
+	unsigned lines;	      /* <= PORT_MAX_LINES */
 	const uint32_t *irqs; /* board interrupt of each line */
 	unsigned shadow_pages;
 	uint64_t deadline_ns; /* 0: SLOT_DEADLINE_NS */
@@ -74,7 +77,8 @@ struct slot_config {
 /** struct slot_vcpu - what a slot keeps for each vCPU, in a cache line of its own. */
 struct slot_vcpu {
 	_Alignas(64) uint64_t forwards; /* own thread: which accesses are timed */
-	_Atomic uint32_t kicks; /* odd while inside the write(2) of a kick; read by slot_kick_stuck() */
+	_Atomic uint32_t
+		kicks; /* odd while inside the write(2) of a kick; read by slot_kick_stuck() */
 	uint32_t kicks_looked; /* control thread: what slot_kick_stuck() saw last */
 };
 
@@ -82,12 +86,13 @@ struct slot_vcpu {
 struct slot {
 	struct slot_config cfg;
 	struct port_producer pp;
-	_Atomic uint64_t word;	/* see SLOT_WORD_* */
-	_Atomic uint32_t spin_ns; /* how long a vCPU looks before it sleeps; adapts */
+	_Atomic uint64_t word;	     /* see SLOT_WORD_* */
+	_Atomic uint32_t spin_ns;    /* how long a vCPU looks before it sleeps; adapts */
 	_Atomic uint32_t lines_seen; /* lines_gen that was sampled last */
 	_Atomic uint64_t posted_seq; /* the last posted write; shadow reads wait for it */
-	_Atomic uint64_t silent_seq; /* the request whose deadline passed; 0 = the daemon is on time */
-	bool can_spin;		/* more than one host core */
+	_Atomic uint64_t
+		silent_seq; /* the request whose deadline passed; 0 = the daemon is on time */
+	bool can_spin;	    /* more than one host core */
 	int port_fd, state_fd, kick_fd, irq_fd;
 	size_t port_bytes;
 	pthread_mutex_t lock;
@@ -98,12 +103,13 @@ struct slot {
 };
 
 /* slot.word: in-flight accesses, state, owner (slot index + 1), epoch of the daemon. */
-#define SLOT_WORD_INFLIGHT(w) ((unsigned)((w) & 0xffff))
+#define SLOT_WORD_INFLIGHT(w) ((unsigned)((w)&0xffff))
 #define SLOT_WORD_STATE(w) ((enum slot_state)((w) >> 16 & 0xff))
 #define SLOT_WORD_OWNER(w) ((unsigned)((w) >> 24 & 0xff))
 #define SLOT_WORD_EPOCH(w) ((uint32_t)((w) >> 32))
 
-/** slot_create - makes port, state segment and eventfds of a device. 0 and *@ret (gives), or -Exxx. */
+/** slot_create - makes port, state segment and eventfds of a device. 0 and *@ret (gives), or -Exxx.
+ */
 int slot_create(const struct slot_config *cfg, struct slot **ret, struct err *err);
 
 /** slot_destroy - closes and frees all. No vCPU runs. NULL and half-made slots are allowed. */
@@ -118,14 +124,15 @@ static inline uint32_t slot_epoch(struct slot *s)
 	return SLOT_WORD_EPOCH(atomic_load_explicit(&s->word, memory_order_acquire));
 }
 
-/** slot_attach - a daemon docked: a new epoch begins, state DOCKED. Returns the epoch. Control thread. */
+/** slot_attach - a daemon docked: a new epoch begins, state DOCKED. Returns the epoch. Control
+ * thread. */
 uint32_t slot_attach(struct slot *s);
 
 /** slot_serve - DOCKED to SERVING. -EPROTO in any other state. Control thread. */
 int slot_serve(struct slot *s);
 
-/** slot_fail - to DEAD or QUARANTINED, ends every wait, records why (the first reason of an epoch stays).
- * True if this call changed the state. Any thread. */
+/** slot_fail - to DEAD or QUARANTINED, ends every wait, records why (the first reason of an epoch
+ * stays). True if this call changed the state. Any thread. */
 bool slot_fail(struct slot *s, enum slot_state state, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -133,7 +140,8 @@ bool slot_fail(struct slot *s, enum slot_state state, const char *fmt, ...)
 void slot_why(struct slot *s, char *buf, size_t len);
 
 /** slot_access - one guest access to @r, a range of @s. Blocks up to the device's deadline.
- * @vcpu: index; @stop: ends waits when nonzero; @offset: within the range, @len 1, 2, 4, 8 and inside it;
+ * @vcpu: index; @stop: ends waits when nonzero; @offset: within the range, @len 1, 2, 4, 8 and
+ * inside it;
  * @data: written value, or where the read value goes. The vCPU's own thread. */
 enum access_result slot_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
 			       const _Atomic uint32_t *stop, uint64_t offset, unsigned len,
@@ -142,12 +150,13 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 /** slot_reset - forwards PORT_OP_RESET and waits for it as slot_access() does. A vCPU thread. */
 enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint32_t *stop);
 
-/** slot_kick_stuck - true if vCPU @vcpu is still inside the kick that it was in at the call before. A daemon has the same
- * open eventfd: it can fill its counter and clear O_NONBLOCK, and then the write sleeps until a signal
- * interrupts it. Control thread, twice a second. */
+/** slot_kick_stuck - true if vCPU @vcpu is still inside the kick that it was in at the call before.
+ * A daemon has the same open eventfd: it can fill its counter and clear O_NONBLOCK, and then the
+ * write sleeps until a signal interrupts it. Control thread, twice a second. */
 bool slot_kick_stuck(struct slot *s, unsigned vcpu);
 
-/** slot_lines_sample - reads the line words and tells the interrupt controller what changed. Any thread. */
+/** slot_lines_sample - reads the line words and tells the interrupt controller what changed. Any
+ * thread. */
 void slot_lines_sample(struct slot *s);
 
 /** slot_state_name - "waiting", "docked", "serving", "dead", "quarantined". */

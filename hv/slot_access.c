@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exit path of an access to a device: no allocation, no lock on shadow reads and posted writes, the clock only
- * where a wait is long or an access is one of the timed ones.
+ * The exit path of an access to a device: no allocation, no lock on shadow reads and posted writes,
+ * the clock only where a wait is long or an access is one of the timed ones.
  */
 #include "hv/slot.h"
 #include "base/bytes.h"
@@ -11,8 +11,8 @@
 #include <sched.h>
 #include <unistd.h>
 
-/* Looks at the completion before the first look at the clock. An awake daemon on another core answers within
- * about 200 ns; a look with its pause takes 10 ns to 40 ns. */
+/* Looks at the completion before the first look at the clock. An awake daemon on another core
+ * answers within about 200 ns; a look with its pause takes 10 ns to 40 ns. */
 #define QUICK_LOOKS 64
 #define SPIN_MAX_NS 50000u
 /* One forwarded access in this many is timed for the histogram. */
@@ -55,7 +55,8 @@ static void kick(struct slot *s, unsigned vcpu)
 	uint32_t n = atomic_load_explicit(k, memory_order_relaxed);
 	atomic_store_explicit(k, n + 1, memory_order_relaxed);
 	ssize_t put = write(s->kick_fd, &one, sizeof(one));
-	bool blocked = put < 0 && errno == EINTR; /* EAGAIN: the counter is at its end, so it is readable */
+	bool blocked = put < 0 &&
+		       errno == EINTR; /* EAGAIN: the counter is at its end, so it is readable */
 	atomic_store_explicit(k, n + 2, memory_order_relaxed);
 	count(&s->pp.port->counters.wakes_sent);
 	if (blocked)
@@ -67,14 +68,15 @@ static void silent_begin(struct slot *s, uint64_t seq)
 	uint64_t none = 0;
 	count(&s->pp.port->counters.deadline_misses);
 	if (atomic_compare_exchange_strong(&s->silent_seq, &none, seq)) {
-		log_warn_limited("device=%s did not answer within %llu ms: its policy answers until it does",
-				 s->cfg.name, (unsigned long long)(s->cfg.deadline_ns / 1000000));
+		log_warn_limited(
+			"device=%s did not answer within %llu ms: its policy answers until it does",
+			s->cfg.name, (unsigned long long)(s->cfg.deadline_ns / 1000000));
 		s->cfg.ops->changed(s->cfg.opaque);
 	}
 }
 
-/* A daemon that missed a deadline is not waited for again until it has served what it was asked then: a hung
- * one costs the guest one deadline, not one an access. True: still silent. */
+/* A daemon that missed a deadline is not waited for again until it has served what it was asked
+ * then: a hung one costs the guest one deadline, not one an access. True: still silent. */
 static bool still_silent(struct slot *s)
 {
 	uint64_t seq = atomic_load_explicit(&s->silent_seq, memory_order_relaxed);
@@ -121,19 +123,22 @@ static int push(struct slot *s, const struct port_entry *e, const _Atomic uint32
 			kick(s, e->vcpu);
 		rc = port_wait_room(&s->pp, *deadline, stop);
 		if (rc) {
-			/* What must be served before the daemon counts as on time again: all there is. */
+			/* What must be served before the daemon counts as on time again: all there
+			 * is. */
 			*ret_seq = atomic_load(&s->pp.tail);
 			return rc;
 		}
 	}
 }
 
-/* The spin budget follows what is seen: twice the usual latency while that is worth a spin, else towards 0. */
+/* The spin budget follows what is seen: twice the usual latency while that is worth a spin, else
+ * towards 0. */
 static void spin_learn(struct slot *s, uint64_t took_ns)
 {
 	uint32_t old = atomic_load_explicit(&s->spin_ns, memory_order_relaxed);
 	uint32_t want = 0;
-	/* Up to twice the cap: a sleep adds a wake-up of tens of microseconds to what a spin would have seen. */
+	/* Up to twice the cap: a sleep adds a wake-up of tens of microseconds to what a spin would
+	 * have seen. */
 	if (took_ns <= 2 * SPIN_MAX_NS)
 		want = took_ns * 2 < SPIN_MAX_NS ? (uint32_t)took_ns * 2 : SPIN_MAX_NS;
 	uint32_t new = (old * 3 + want) / 4;
@@ -144,8 +149,8 @@ static void spin_learn(struct slot *s, uint64_t took_ns)
 static void histogram(struct slot *s, uint64_t ns)
 {
 	unsigned b = ns ? 63u - (unsigned)__builtin_clzll(ns) : 0;
-	count(&s->pp.port->counters.latency_log2_ns[b < PORT_LATENCY_BUCKETS ? b
-									     : PORT_LATENCY_BUCKETS - 1]);
+	count(&s->pp.port->counters
+		       .latency_log2_ns[b < PORT_LATENCY_BUCKETS ? b : PORT_LATENCY_BUCKETS - 1]);
 }
 
 static int wait_answer(struct slot *s, unsigned vcpu, uint64_t seq, bool may_spin,
@@ -160,10 +165,11 @@ static int wait_answer(struct slot *s, unsigned vcpu, uint64_t seq, bool may_spi
 		}
 	uint64_t start = clock_now_ns();
 	uint64_t spin = may_spin ? atomic_load_explicit(&s->spin_ns, memory_order_relaxed) : 0;
-	rc = port_wait_done(&s->pp, vcpu, seq, spin, deadline ? deadline : start + s->cfg.deadline_ns,
-			    stop, res);
+	rc = port_wait_done(&s->pp, vcpu, seq, spin,
+			    deadline ? deadline : start + s->cfg.deadline_ns, stop, res);
 	int late;
-	/* A thread that lost its core between its last look and the clock may have the answer by now. */
+	/* A thread that lost its core between its last look and the clock may have the answer by
+	 * now. */
 	if (rc == -ETIMEDOUT && port_poll_done(&s->pp, vcpu, seq, res, &late))
 		rc = late;
 	if (may_spin && (rc == 0 || rc == -ETIMEDOUT))
@@ -179,7 +185,8 @@ static void publish_core(struct slot *s)
 		atomic_store_explicit(&pl->last_core, core, memory_order_relaxed);
 }
 
-/* Pushes @e and waits for its answer. On ACCESS_OK with *@ret_answered the result is the daemon's. */
+/* Pushes @e and waits for its answer. On ACCESS_OK with *@ret_answered the result is the daemon's.
+ */
 static enum access_result forward(struct slot *s, const struct port_entry *e,
 				  const _Atomic uint32_t *stop, struct port_result *res,
 				  bool *ret_answered, uint64_t *data)
@@ -215,7 +222,8 @@ static enum access_result forward_access(struct slot *s, struct port_entry *e,
 		       : &s->pp.port->counters.reads_forwarded);
 	enum access_result r = forward(s, e, stop, &res, &answered, data);
 	if (answered && !is_write)
-		*data = (res.status == PORT_STATUS_OK ? res.data : UINT64_MAX) & width_mask(e->width);
+		*data = (res.status == PORT_STATUS_OK ? res.data : UINT64_MAX) &
+			width_mask(e->width);
 	return r;
 }
 
@@ -228,11 +236,12 @@ static enum access_result post(struct slot *s, struct port_entry *e, const _Atom
 	int rc = push(s, e, stop, &deadline, &seq);
 	if (__builtin_expect(rc != 0, 0))
 		return wait_failed(s, rc, seq, e->width, true, data);
-	/* The largest of all vCPUs; release: whoever is told of this write by another vCPU sees it here. */
+	/* The largest of all vCPUs; release: whoever is told of this write by another vCPU sees it
+	 * here. */
 	uint64_t last = atomic_load_explicit(&s->posted_seq, memory_order_relaxed);
-	while (last < seq && !atomic_compare_exchange_weak_explicit(&s->posted_seq, &last, seq,
-								     memory_order_release,
-								     memory_order_relaxed))
+	while (last < seq &&
+	       !atomic_compare_exchange_weak_explicit(&s->posted_seq, &last, seq,
+						      memory_order_release, memory_order_relaxed))
 		;
 	bool local;
 	if (port_needs_wake(&s->pp, &local)) {
@@ -243,12 +252,13 @@ static enum access_result post(struct slot *s, struct port_entry *e, const _Atom
 }
 
 /* True if *@data was read from the shadow page. */
-static bool shadow(struct slot *s, const struct bus_range *r, enum bus_read_way way, uint32_t offset,
-		   unsigned len, uint64_t *data)
+static bool shadow(struct slot *s, const struct bus_range *r, enum bus_read_way way,
+		   uint32_t offset, unsigned len, uint64_t *data)
 {
 	if (offset & (len - 1))
 		return false;
-	/* The page may lack the effect of a posted write that is still in the ring. Forwarded ones were waited for. */
+	/* The page may lack the effect of a posted write that is still in the ring. Forwarded ones
+	 * were waited for. */
 	if (way != BUS_READ_SHADOW_NOWAIT &&
 	    !port_served(&s->pp, atomic_load_explicit(&s->posted_seq, memory_order_acquire)))
 		return false;
@@ -268,8 +278,8 @@ static enum access_result bad_width(struct slot *s, unsigned len, bool is_write,
 }
 
 static enum access_result serving_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
-					 const _Atomic uint32_t *stop, uint32_t offset, unsigned len,
-					 bool is_write, uint64_t *data)
+					 const _Atomic uint32_t *stop, uint32_t offset,
+					 unsigned len, bool is_write, uint64_t *data)
 {
 	bus_rule_t rule = offset < r->rules_len ? r->rules[offset] : 0;
 	bool ruled = bus_rule_fits(rule, len);
@@ -300,7 +310,8 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 			       bool is_write, uint64_t *data)
 {
 	enum access_result res;
-	/* In and out of the slot: pairs with whoever changes the state and waits for in-flight 0. */
+	/* In and out of the slot: pairs with whoever changes the state and waits for in-flight 0.
+	 */
 	uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
 	if (__builtin_expect(SLOT_WORD_STATE(w) == SLOT_SERVING, 1))
 		res = serving_access(s, r, vcpu, stop, (uint32_t)offset, len, is_write, data);

@@ -17,7 +17,8 @@ static void wake_handler(int sig)
 	(void)sig; /* only ends a blocking system call with EINTR */
 }
 
-/* ---- accesses ------------------------------------------------------------------------------------ */
+/* ---- accesses
+ * ------------------------------------------------------------------------------------ */
 
 static enum access_result unclaimed(struct vcpu *v, enum bus_space space, struct vm_exit *x)
 {
@@ -28,7 +29,8 @@ static enum access_result unclaimed(struct vcpu *v, enum bus_space space, struct
 				 bus_space_name(space), x->is_write ? "write" : "read", x->len,
 				 (unsigned long long)x->addr);
 	if (vm->unclaimed == UNCLAIMED_STOP) {
-		vm_end(vm, "lost", 4, "the guest accessed %s 0x%llx, where no device is (on_unclaimed: stop)",
+		vm_end(vm, "lost", 4,
+		       "the guest accessed %s 0x%llx, where no device is (on_unclaimed: stop)",
 		       bus_space_name(space), (unsigned long long)x->addr);
 		return ACCESS_INTERRUPTED;
 	}
@@ -60,7 +62,8 @@ static bool access_exit(struct vcpu *v, enum bus_space space, struct vm_exit *x)
 	return false;
 }
 
-/* ---- reset ---------------------------------------------------------------------------------------- */
+/* ---- reset
+ * ---------------------------------------------------------------------------------------- */
 
 static void boot_state(struct vcpu *v, struct engine_boot *b)
 {
@@ -95,8 +98,8 @@ static bool reset_machine(struct vcpu *v)
 }
 
 /*
- * The meeting of all vCPUs for a reset. The last to come resets devices, machine and memory while the others sleep;
- * then each resets itself. False: the vCPU ends.
+ * The meeting of all vCPUs for a reset. The last to come resets devices, machine and memory while
+ * the others sleep; then each resets itself. False: the vCPU ends.
  */
 static bool reset_meet(struct vcpu *v)
 {
@@ -135,7 +138,8 @@ static void reset_ask(struct vcpu *v)
 			vm->ops->vcpu_kick(vm->vcpus[i].ev);
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------- */
+/* ---- the loop
+ * ------------------------------------------------------------------------------------- */
 
 /* Writes the registers and the reason to <runtime>/crash.txt. */
 static void dump(struct vcpu *v, const char *why)
@@ -181,7 +185,8 @@ static bool handle(struct vcpu *v, struct vm_exit *x)
 		return false;
 	case EXIT_RESET:
 		if (vm->cfg->no_reboot) {
-			vm_end(vm, "reset", 3, "the guest asked for a reset, which --no-reboot forbids");
+			vm_end(vm, "reset", 3,
+			       "the guest asked for a reset, which --no-reboot forbids");
 			return false;
 		}
 		reset_ask(v);
@@ -207,7 +212,8 @@ static void *vcpu_main(void *arg)
 	    atomic_compare_exchange_strong(&vm->first_instruction_ns, &zero, clock_now_ns()))
 		vm_notify(vm);
 	while (!atomic_load_explicit(&v->stop, memory_order_relaxed)) {
-		if (__builtin_expect(atomic_load_explicit(&vm->reset_wanted, memory_order_relaxed), 0)) {
+		if (__builtin_expect(atomic_load_explicit(&vm->reset_wanted, memory_order_relaxed),
+				     0)) {
 			if (!reset_meet(v))
 				break;
 			x = (struct vm_exit){0};
@@ -225,7 +231,8 @@ static void *vcpu_main(void *arg)
 	return NULL;
 }
 
-/* ---- control thread ------------------------------------------------------------------------------- */
+/* ---- control thread
+ * ------------------------------------------------------------------------------- */
 
 int vcpus_create(struct vm *vm, struct err *err)
 {
@@ -246,7 +253,8 @@ int vcpus_create(struct vm *vm, struct err *err)
 
 int vcpus_start(struct vm *vm, struct err *err)
 {
-	struct sigaction sa = {.sa_handler = wake_handler}; /* no SA_RESTART: it is there to interrupt */
+	struct sigaction sa = {.sa_handler =
+				       wake_handler}; /* no SA_RESTART: it is there to interrupt */
 	sigaction(WAKE_SIGNAL, &sa, NULL);
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);

@@ -15,12 +15,14 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 
-/* vcpus_stop() again this often until all threads are out, and how often before giving up on one. */
+/* vcpus_stop() again this often until all threads are out, and how often before giving up on one.
+ */
 #define STOP_TICK_MS 10
 #define STOP_TICKS_MAX 500
 #define UNSTICK_MS 500
 
-/* ---- ends ----------------------------------------------------------------------------------------- */
+/* ---- ends
+ * ----------------------------------------------------------------------------------------- */
 
 void vm_notify(struct vm *vm)
 {
@@ -29,7 +31,8 @@ void vm_notify(struct vm *vm)
 	(void)n; /* non-blocking; EAGAIN: it is readable anyway */
 }
 
-static void end_set(struct vm *vm, const char *how, int code, bool is_error, const char *fmt, va_list ap)
+static void end_set(struct vm *vm, const char *how, int code, bool is_error, const char *fmt,
+		    va_list ap)
 {
 	pthread_mutex_lock(&vm->end_lock);
 	if (!vm->end_set) {
@@ -68,7 +71,8 @@ static bool end_get(struct vm *vm, struct vm_end *ret)
 	return set;
 }
 
-/* ---- images --------------------------------------------------------------------------------------- */
+/* ---- images
+ * --------------------------------------------------------------------------------------- */
 
 static int load_dtb(struct vm *vm, struct err *err)
 {
@@ -125,7 +129,8 @@ static void *boot_main(void *arg)
 	return NULL;
 }
 
-/* ---- creation ------------------------------------------------------------------------------------- */
+/* ---- creation
+ * ------------------------------------------------------------------------------------- */
 
 static int create_board(struct vm *vm, struct err *err)
 {
@@ -134,7 +139,8 @@ static int create_board(struct vm *vm, struct err *err)
 	if (!rc)
 		rc = bus_init(&vm->bus);
 	if (!rc)
-		rc = bus_reserve(&vm->bus, BUS_MMIO, BOARD_RAM_BASE, c->memory_bytes, "guest memory", err);
+		rc = bus_reserve(&vm->bus, BUS_MMIO, BOARD_RAM_BASE, c->memory_bytes,
+				 "guest memory", err);
 	if (!rc)
 		rc = bus_reserve(&vm->bus, BUS_MMIO, BOARD_GICD_BASE, BOARD_GICD_SIZE,
 				 "the interrupt distributor", err);
@@ -147,8 +153,8 @@ static int create_board(struct vm *vm, struct err *err)
 
 static int create_engine(struct vm *vm, struct err *err)
 {
-	int rc = engine_choose(vm->cfg->engine, vm->fake ? "any" : "aarch64", &vm->ops, &vm->engine_why,
-			       err);
+	int rc = engine_choose(vm->cfg->engine, vm->fake ? "any" : "aarch64", &vm->ops,
+			       &vm->engine_why, err);
 	if (rc)
 		return rc;
 	vm->emem = (struct engine_mem){
@@ -169,7 +175,9 @@ static void on_term(uv_signal_t *h, int sig)
 static int create_notify(struct vm *vm, struct err *err)
 {
 	vm->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return vm->notify_fd < 0 ? err_set(err, errno, "cannot make an eventfd: %s", strerror(errno)) : 0;
+	return vm->notify_fd < 0
+		       ? err_set(err, errno, "cannot make an eventfd: %s", strerror(errno))
+		       : 0;
 }
 
 static int create_loop(struct vm *vm, struct err *err)
@@ -184,7 +192,8 @@ static int create_loop(struct vm *vm, struct err *err)
 	vm->stop_timer.data = vm->unstick_timer.data = vm->term_signal.data = vm;
 	uv_signal_start(&vm->term_signal, on_term, SIGTERM);
 	vm->notify_watch = watch_start(&vm->loop, vm->notify_fd, on_notify, vm);
-	return vm->notify_watch ? 0 : err_set(err, ENOMEM, "cannot make the control loop's wake-up");
+	return vm->notify_watch ? 0
+				: err_set(err, ENOMEM, "cannot make the control loop's wake-up");
 }
 
 static int start_boot_thread(struct vm *vm, struct err *err)
@@ -240,7 +249,8 @@ int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, str
 	return rc;
 }
 
-/* ---- running -------------------------------------------------------------------------------------- */
+/* ---- running
+ * -------------------------------------------------------------------------------------- */
 
 static void on_unstick(uv_timer_t *t)
 {
@@ -292,7 +302,8 @@ static void on_notify(void *arg)
 		vm_fail_start(vm, "%s", vm->boot_err.msg);
 	if (vm->state == VM_STARTING && atomic_load(&vm->boot_done) == 1)
 		vm_try_start(vm);
-	if (vm->state == VM_RUNNING && atomic_load(&vm->first_instruction_ns) && !vm->running_told) {
+	if (vm->state == VM_RUNNING && atomic_load(&vm->first_instruction_ns) &&
+	    !vm->running_told) {
 		vm->running_told = true;
 		report_running(vm);
 	}

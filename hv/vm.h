@@ -3,12 +3,13 @@
 /*
  * One VM: its parts, its threads and its life.
  *
- * Threads. The control thread (the one that calls vm_run()) owns the libuv loop, all sockets and every field below that
- * does not say otherwise. One thread per vCPU runs guest code and does the device accesses. A boot thread loads the
- * images while the daemons start. vCPU threads talk to the control thread by atomic fields and
- * vm_notify(); they never touch the loop nor wait for it.
+ * Threads. The control thread (the one that calls vm_run()) owns the libuv loop, all sockets and
+ * every field below that does not say otherwise. One thread per vCPU runs guest code and does the
+ * device accesses. A boot thread loads the images while the daemons start. vCPU threads talk to the
+ * control thread by atomic fields and vm_notify(); they never touch the loop nor wait for it.
  *
- * Lock order: vm.reset_lock; slot.lock, then the engine's interrupt controller; vm.end_lock is a leaf.
+ * Lock order: vm.reset_lock; slot.lock, then the engine's interrupt controller; vm.end_lock is a
+ * leaf.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -29,14 +30,15 @@ struct vm;
 /** enum device_stage - how far a daemon has come in its protocol. */
 enum device_stage { STAGE_NONE, STAGE_HELLO, STAGE_RANGES, STAGE_SERVING, STAGE_UP };
 
-/** struct device - one device of the config: its slot, and the daemon that is in it. Control thread. */
+/** struct device - one device of the config: its slot, and the daemon that is in it. Control
+ * thread. */
 struct device {
 	struct vm *vm;
 	const Outrigger__DeviceConfig *cfg; /* borrowed */
 	struct slot *slot;
 	struct bus_range ranges[LIMIT_RANGES];
 	bus_rule_t *rules[LIMIT_RANGES];
-	bool claimed;	/* its ranges are on the bus */
+	bool claimed; /* its ranges are on the bus */
 	bool token_used;
 	enum device_stage stage;
 	struct ctl *ctl;
@@ -48,7 +50,8 @@ struct device {
 	bool reported_silent;
 };
 
-/** struct vcpu - one vCPU. Its own thread but for atomics and what the control thread sets before start. */
+/** struct vcpu - one vCPU. Its own thread but for atomics and what the control thread sets before
+ * start. */
 struct vcpu {
 	struct vm *vm;
 	unsigned index;
@@ -86,7 +89,8 @@ struct vm {
 	struct irq_table irqs;
 	enum unclaimed_policy unclaimed;
 	bool fake; /* machine "fake": no images */
-	struct boot_layout layout; /* boot thread, then fixed; a reset rewrites it with all vCPUs parked */
+	struct boot_layout
+		layout; /* boot thread, then fixed; a reset rewrites it with all vCPUs parked */
 
 	struct device *devices;
 	unsigned n_devices;
@@ -132,8 +136,8 @@ struct vm {
 int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, struct vm **ret,
 	      struct err *err);
 
-/** vm_run - serves until the VM has ended and the launcher was told. Returns the exit code of the process:
- * 0, 3, 4 as in HvEvent.ended, 2 if it never started. */
+/** vm_run - serves until the VM has ended and the launcher was told. Returns the exit code of the
+ * process: 0, 3, 4 as in HvEvent.ended, 2 if it never started. */
 int vm_run(struct vm *vm);
 
 /** vm_destroy - ends what vm_create() made. NULL and half-made VMs are allowed. */
@@ -143,14 +147,17 @@ void vm_destroy(struct vm *vm);
 void vm_end(struct vm *vm, const char *how, int exit_code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/** vm_fail_start - as vm_end(), for a VM that has not run yet: an error for a person, exit code 2. */
+/** vm_fail_start - as vm_end(), for a VM that has not run yet: an error for a person, exit code 2.
+ */
 void vm_fail_start(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /** vm_notify - makes the control thread look at the atomic fields. Any thread, does not block. */
 void vm_notify(struct vm *vm);
 
-/** vm_try_start - starts the vCPUs once start was asked, all devices serve and the images are loaded. */
+/** vm_try_start - starts the vCPUs once start was asked, all devices serve and the images are
+ * loaded. */
 void vm_try_start(struct vm *vm);
 
-/** vm_load_images - (re)loads kernel, initramfs and device tree into cleared memory. No vCPU runs. Any thread. */
+/** vm_load_images - (re)loads kernel, initramfs and device tree into cleared memory. No vCPU runs.
+ * Any thread. */
 int vm_load_images(struct vm *vm, struct err *err);

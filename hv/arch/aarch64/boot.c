@@ -33,12 +33,19 @@ static const struct magic foreign[] = {
 	{0x24, 4, "\x18\x28\x6f\x01", "a 32-bit ARM zImage; an arm64 kernel is needed"},
 	{0x24, 4, "\x01\x6f\x28\x18", "a big-endian 32-bit ARM zImage; an arm64 kernel is needed"},
 	{0x38, 4, "RSC\x05", "a RISC-V Image; an arm64 kernel is needed"},
-	{4, 4, "zimg", "a compressed EFI image (zboot); give the Image or Image.gz it was made from"},
-	{0, 6, "\xfd" "7zXZ\0", "compressed with xz; only gzip is unpacked: run `xz -d` first"},
-	{0, 4, "\x28\xb5\x2f\xfd", "compressed with zstd; only gzip is unpacked: run `zstd -d` first"},
+	{4, 4, "zimg",
+	 "a compressed EFI image (zboot); give the Image or Image.gz it was made from"},
+	{0, 6,
+	 "\xfd"
+	 "7zXZ\0",
+	 "compressed with xz; only gzip is unpacked: run `xz -d` first"},
+	{0, 4, "\x28\xb5\x2f\xfd",
+	 "compressed with zstd; only gzip is unpacked: run `zstd -d` first"},
 	{0, 3, "BZh", "compressed with bzip2; only gzip is unpacked: run `bzip2 -d` first"},
-	{0, 4, "\x02\x21\x4c\x18", "compressed with lz4; only gzip is unpacked: run `lz4 -d` first"},
-	{0, 4, "\x04\x22\x4d\x18", "compressed with lz4; only gzip is unpacked: run `lz4 -d` first"},
+	{0, 4, "\x02\x21\x4c\x18",
+	 "compressed with lz4; only gzip is unpacked: run `lz4 -d` first"},
+	{0, 4, "\x04\x22\x4d\x18",
+	 "compressed with lz4; only gzip is unpacked: run `lz4 -d` first"},
 	{0, 4, "\x27\x05\x19\x56", "a U-Boot uImage; give the Image inside it"},
 	{0, 4, "\xd0\x0d\xfe\xed", "a device tree or FIT image, not a kernel"},
 	{0, 6, "070701", "a cpio archive: an initramfs, not a kernel"},
@@ -69,21 +76,23 @@ static int image_place(const struct loader_src *s, const struct mem *m, const ui
 		.flags = load_le(head + 24, 8),
 	};
 	if (h.flags & IMAGE_FLAG_BE)
-		return err_set(err, ENOEXEC, "the kernel %s is big-endian; a little-endian one is needed",
+		return err_set(err, ENOEXEC,
+			       "the kernel %s is big-endian; a little-endian one is needed",
 			       s->path);
 	if (!h.image_size)
 		h.text_offset = IMAGE_OLD_TEXT_OFFSET;
 	if (h.text_offset >= m->size || h.image_size > m->size - h.text_offset)
 		return err_set(err, EFBIG,
-			       "the kernel %s needs %llu MiB at offset 0x%llx; the guest has %llu MiB of memory",
-			       s->path, ULL((h.image_size + (1 << 20) - 1) >> 20), ULL(h.text_offset),
-			       ULL(m->size >> 20));
+			       "the kernel %s needs %llu MiB at offset 0x%llx; the guest has %llu "
+			       "MiB of memory",
+			       s->path, ULL((h.image_size + (1 << 20) - 1) >> 20),
+			       ULL(h.text_offset), ULL(m->size >> 20));
 	l->kernel_start = align_up(m->base.v, MIB2) + h.text_offset;
 	l->kernel_end = l->kernel_start + h.image_size;
 	l->entry = l->kernel_start;
 	if (!mem_at(m, gpa(l->kernel_start), h.image_size))
-		return err_set(err, EFBIG, "the kernel %s does not fit into %llu MiB of memory", s->path,
-			       ULL(m->size >> 20));
+		return err_set(err, EFBIG, "the kernel %s does not fit into %llu MiB of memory",
+			       s->path, ULL(m->size >> 20));
 	return 0;
 }
 
@@ -114,7 +123,8 @@ static int unpack_image(const struct loader_src *s, struct loader_gz *g, const s
 		return (int)n;
 	if (!is_image(head, (uint64_t)n)) {
 		const char *kind = foreign_kind(head, (uint64_t)n);
-		return err_set(err, ENOEXEC, "the kernel %s is a gzip file without an arm64 Image inside%s%s",
+		return err_set(err, ENOEXEC,
+			       "the kernel %s is a gzip file without an arm64 Image inside%s%s",
 			       s->path, kind ? "; it is " : "", kind ? kind : "");
 	}
 	int rc = image_place(s, m, head, l, err);
@@ -132,7 +142,9 @@ static int unpack_image(const struct loader_src *s, struct loader_gz *g, const s
 	int64_t rest = loader_gz_read(g, &beyond, 1, err);
 	if (rest)
 		return rest < 0 ? (int)rest
-				: err_set(err, EFBIG, "the kernel %s unpacks to more than the guest's memory, %llu MiB",
+				: err_set(err, EFBIG,
+					  "the kernel %s unpacks to more than the guest's memory, "
+					  "%llu MiB",
 					  s->path, ULL(m->size >> 20));
 	image_extend(l, (uint64_t)(n + more));
 	return 0;
@@ -185,13 +197,17 @@ static int load_kernel(const struct loader_src *s, const struct mem *m, struct b
 		return load_image(s, m, head, l, err);
 	if (n >= 2 && head[0] == 0x1f && head[1] == 0x8b)
 		return load_gzip(s, m, l, err);
-	if (n >= 4 && !memcmp(head, "\x7f" "ELF", 4))
+	if (n >= 4 && !memcmp(head,
+			      "\x7f"
+			      "ELF",
+			      4))
 		return load_elf(s, m, l, err);
 	const char *kind = foreign_kind(head, n);
 	if (kind)
 		return err_set(err, ENOEXEC, "the kernel %s is %s", s->path, kind);
 	if (n >= 2 && head[0] == 'M' && head[1] == 'Z')
-		return err_set(err, ENOEXEC, "the kernel %s is an EFI program, but no arm64 Image", s->path);
+		return err_set(err, ENOEXEC, "the kernel %s is an EFI program, but no arm64 Image",
+			       s->path);
 	return load_raw(s, m, l, err);
 }
 
@@ -201,14 +217,16 @@ static int load_initrd(const struct loader_src *s, const struct mem *m, struct b
 	uint64_t end = m->base.v + m->size;
 	uint64_t far = m->base.v + (m->size / 2 < INITRD_OFFSET ? m->size / 2 : INITRD_OFFSET);
 	uint64_t start = align_up(l->kernel_end, 4096);
-	/* Far from the kernel if it and a device tree of any size then still fit, else close behind it. */
+	/* Far from the kernel if it and a device tree of any size then still fit, else close behind
+	 * it. */
 	if (start < far && s->size <= end - far && end - far - s->size >= 2 * BOOT_DTB_MAX)
 		start = far;
 	if (start > end || s->size > end - start)
 		return err_set(err, EFBIG,
-			       "the initrd %s of %llu KiB does not fit: %llu KiB of the guest's %llu MiB are left above the kernel",
-			       s->path, ULL(s->size >> 10), ULL(start > end ? 0 : (end - start) >> 10),
-			       ULL(m->size >> 20));
+			       "the initrd %s of %llu KiB does not fit: %llu KiB of the guest's "
+			       "%llu MiB are left above the kernel",
+			       s->path, ULL(s->size >> 10),
+			       ULL(start > end ? 0 : (end - start) >> 10), ULL(m->size >> 20));
 	l->initrd_start = start;
 	l->initrd_end = start + s->size;
 	return loader_to_mem(s, 0, s->size, m, gpa(start), err);
@@ -220,7 +238,8 @@ int boot_load(const struct mem *m, const struct boot_source *src, struct boot_la
 	struct boot_layout l = {0};
 	struct loader_src s;
 	if (src->kernel_fd < 0)
-		return err_set(err, EINVAL, "there is no kernel; give one with `kernel:` or --kernel");
+		return err_set(err, EINVAL,
+			       "there is no kernel; give one with `kernel:` or --kernel");
 	int rc = loader_open(&s, src->kernel_fd, src->kernel_path, "kernel", m->size, err);
 	if (rc)
 		return rc;
@@ -246,7 +265,8 @@ static bool overlaps(uint64_t a, uint64_t a_end, uint64_t b, uint64_t b_end)
 
 static bool dtb_fits(const struct mem *m, const struct boot_layout *l, uint64_t at, uint64_t size)
 {
-	return mem_at(m, gpa(at), size) && !overlaps(at, at + size, l->kernel_start, l->kernel_end) &&
+	return mem_at(m, gpa(at), size) &&
+	       !overlaps(at, at + size, l->kernel_start, l->kernel_end) &&
 	       !overlaps(at, at + size, l->initrd_start, l->initrd_end);
 }
 
@@ -254,12 +274,14 @@ int boot_place_dtb(const struct mem *m, struct boot_layout *l, const void *dtb, 
 		   struct err *err)
 {
 	if (size > BOOT_DTB_MAX)
-		return err_set(err, EFBIG, "the device tree has %llu bytes; Linux takes 2 MiB at most",
+		return err_set(err, EFBIG,
+			       "the device tree has %llu bytes; Linux takes 2 MiB at most",
 			       ULL(size));
 	uint64_t base = m->base.v, end = base + m->size;
 	uint64_t half = base + (m->size / 2 < INITRD_OFFSET ? m->size / 2 : INITRD_OFFSET);
 	uint64_t top = l->initrd_end > l->kernel_end ? l->initrd_end : l->kernel_end;
-	/* A program that is no Linux kernel looks for it at the start of RAM, as on QEMU's `virt`. */
+	/* A program that is no Linux kernel looks for it at the start of RAM, as on QEMU's `virt`.
+	 */
 	uint64_t first = !strcmp(l->format, "ELF") ? base : align_up(top > half ? top : half, MIB2);
 	const uint64_t places[] = {
 		first,
@@ -275,6 +297,7 @@ int boot_place_dtb(const struct mem *m, struct boot_layout *l, const void *dtb, 
 			return mem_write(m, gpa(l->dtb), dtb, size);
 		}
 	return err_set(err, ENOSPC,
-		       "no room for a device tree of %llu bytes beside kernel and initrd in %llu MiB of memory",
+		       "no room for a device tree of %llu bytes beside kernel and initrd in %llu "
+		       "MiB of memory",
 		       ULL(size), ULL(m->size >> 20));
 }

@@ -175,7 +175,8 @@ static bool shown(const Outrigger__DeviceConfig *d)
 
 static void device_name(const Outrigger__DeviceConfig *d, char name[NODE_NAME])
 {
-	snprintf(name, NODE_NAME, "%.31s@%llx", d->fdt->node, (unsigned long long)d->ranges[0]->address);
+	snprintf(name, NODE_NAME, "%.31s@%llx", d->fdt->node,
+		 (unsigned long long)d->ranges[0]->address);
 }
 
 static void add_device(struct tree *t, const Outrigger__DeviceConfig *d)
@@ -282,10 +283,12 @@ static int check_devices(const struct fdt_config *cfg, struct err *err)
 		if (!shown(d))
 			continue;
 		const Outrigger__FdtDescription *f = d->fdt;
-		if (!f->n_compatible || f->n_clock_names > LIMIT_RANGES || d->n_irqs > LIMIT_LINES ||
-		    d->n_ranges > LIMIT_RANGES || strchr(f->node, '/') || strchr(f->node, '@'))
+		if (!f->n_compatible || f->n_clock_names > LIMIT_RANGES ||
+		    d->n_irqs > LIMIT_LINES || d->n_ranges > LIMIT_RANGES || strchr(f->node, '/') ||
+		    strchr(f->node, '@'))
 			return err_set(err, EINVAL,
-				       "%s: its device-tree description is not usable (node \"%s\", %zu compatible strings, %zu clocks)",
+				       "%s: its device-tree description is not usable (node "
+				       "\"%s\", %zu compatible strings, %zu clocks)",
 				       d->name, f->node, f->n_compatible, f->n_clock_names);
 	}
 	return 0;
@@ -310,7 +313,8 @@ int fdt_build(const struct fdt_config *cfg, void **ret, size_t *ret_size, struct
 		if (t.rc == -FDT_ERR_NOSPACE)
 			continue;
 		if (t.rc)
-			return err_set(err, EINVAL, "cannot make the device tree: %s", fdt_strerror(t.rc));
+			return err_set(err, EINVAL, "cannot make the device tree: %s",
+				       fdt_strerror(t.rc));
 		*ret_size = fdt_totalsize(buf);
 		*ret = ptr_steal(buf);
 		return 0;

@@ -38,8 +38,9 @@ static struct {
 	unsigned pulses[FAKE_IRQS];
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
 
-#define LOCKED for (int once_ = (pthread_mutex_lock(&fake.lock), 1); once_;                         \
-		    once_ = (pthread_mutex_unlock(&fake.lock), 0))
+#define LOCKED                                                                                     \
+	for (int once_ = (pthread_mutex_lock(&fake.lock), 1); once_;                               \
+	     once_ = (pthread_mutex_unlock(&fake.lock), 0))
 
 void fake_script(unsigned index, const struct fake_step *steps, unsigned count)
 {
@@ -49,7 +50,8 @@ void fake_script(unsigned index, const struct fake_step *steps, unsigned count)
 
 void fake_clear(void)
 {
-	LOCKED {
+	LOCKED
+	{
 		memset(fake.steps, 0, sizeof(fake.steps));
 		memset(fake.count, 0, sizeof(fake.count));
 		memset(fake.read_count, 0, sizeof(fake.read_count));
@@ -64,7 +66,7 @@ void fake_clear(void)
 const uint64_t *fake_reads(unsigned index, unsigned *ret_count)
 {
 	LOCKED
-		*ret_count = fake.read_count[index];
+	*ret_count = fake.read_count[index];
 	return fake.reads[index];
 }
 
@@ -72,7 +74,7 @@ unsigned fake_aborts(unsigned index)
 {
 	unsigned n = 0;
 	LOCKED
-		n = fake.aborts[index];
+	n = fake.aborts[index];
 	return n;
 }
 
@@ -80,7 +82,7 @@ unsigned fake_resets(void)
 {
 	unsigned n = 0;
 	LOCKED
-		n = fake.resets;
+	n = fake.resets;
 	return n;
 }
 
@@ -88,7 +90,7 @@ uint64_t fake_vcpu_entry(unsigned index)
 {
 	uint64_t v = 0;
 	LOCKED
-		v = fake.entry[index];
+	v = fake.entry[index];
 	return v;
 }
 
@@ -96,7 +98,7 @@ bool fake_irq_level(unsigned irq)
 {
 	bool v = false;
 	LOCKED
-		v = fake.level[irq];
+	v = fake.level[irq];
 	return v;
 }
 
@@ -104,7 +106,7 @@ unsigned fake_irq_pulses(unsigned irq)
 {
 	unsigned n = 0;
 	LOCKED
-		n = fake.pulses[irq];
+	n = fake.pulses[irq];
 	return n;
 }
 
@@ -112,7 +114,7 @@ bool fake_irq_edge(unsigned irq)
 {
 	bool v = false;
 	LOCKED
-		v = fake.edge[irq];
+	v = fake.edge[irq];
 	return v;
 }
 
@@ -138,7 +140,7 @@ static void fake_vm_reset(struct engine_vm *vm)
 {
 	(void)vm;
 	LOCKED
-		fake.resets++;
+	fake.resets++;
 }
 
 static int fake_vcpu_create(struct engine_vm *vm, unsigned index, struct engine_vcpu **ret,
@@ -158,13 +160,14 @@ static void fake_vcpu_destroy(struct engine_vcpu *v)
 	free(v);
 }
 
-/* Every vCPU runs its script, whatever @boot says: there is no CPU_ON here. The script goes on where it was. */
+/* Every vCPU runs its script, whatever @boot says: there is no CPU_ON here. The script goes on
+ * where it was. */
 static void fake_vcpu_reset(struct engine_vcpu *v, const struct engine_boot *boot)
 {
 	v->on = true;
 	v->pending = false;
 	LOCKED
-		fake.entry[v->index] = boot->entry;
+	fake.entry[v->index] = boot->entry;
 }
 
 /* Takes in the answer of the exit before. */
@@ -173,7 +176,8 @@ static void fake_answer(struct engine_vcpu *v, const struct vm_exit *exit)
 	if (!v->pending)
 		return;
 	v->pending = false;
-	LOCKED {
+	LOCKED
+	{
 		if (v->aborted)
 			fake.aborts[v->index]++;
 		else if (!v->out.is_write && fake.read_count[v->index] < FAKE_LOG)
@@ -204,7 +208,8 @@ static void fake_vcpu_run(struct engine_vcpu *v, struct vm_exit *exit)
 	atomic_fetch_add(&v->exits, 1);
 	bool kicked = false;
 	const struct fake_step *st = NULL;
-	LOCKED {
+	LOCKED
+	{
 		kicked = v->kicked;
 		v->kicked = false;
 		while (!kicked) {
@@ -241,7 +246,8 @@ static void fake_vcpu_abort(struct engine_vcpu *v)
 
 static void fake_vcpu_kick(struct engine_vcpu *v)
 {
-	LOCKED {
+	LOCKED
+	{
 		v->kicked = true;
 		pthread_cond_broadcast(&fake.cond);
 	}
@@ -250,7 +256,8 @@ static void fake_vcpu_kick(struct engine_vcpu *v)
 static void fake_irq_line(struct engine_vm *vm, unsigned irq, bool level)
 {
 	(void)vm;
-	LOCKED {
+	LOCKED
+	{
 		if (irq < FAKE_IRQS)
 			fake.level[irq] = level;
 		pthread_cond_broadcast(&fake.cond);
@@ -260,7 +267,8 @@ static void fake_irq_line(struct engine_vm *vm, unsigned irq, bool level)
 static void fake_irq_pulse(struct engine_vm *vm, unsigned irq)
 {
 	(void)vm;
-	LOCKED {
+	LOCKED
+	{
 		if (irq < FAKE_IRQS)
 			fake.pulses[irq]++;
 		pthread_cond_broadcast(&fake.cond);
@@ -270,7 +278,8 @@ static void fake_irq_pulse(struct engine_vm *vm, unsigned irq)
 static void fake_irq_configure(struct engine_vm *vm, unsigned irq, bool edge)
 {
 	(void)vm;
-	LOCKED {
+	LOCKED
+	{
 		if (irq < FAKE_IRQS)
 			fake.edge[irq] = edge;
 	}

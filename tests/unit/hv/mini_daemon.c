@@ -86,11 +86,13 @@ void mini_port_run(struct mini_port *mp)
 	port_detach(&mp->pc);
 }
 
-static void mini_port_attach(struct mini_port *mp, int port_fd, int kick_fd, int irq_fd, uint32_t epoch)
+static void mini_port_attach(struct mini_port *mp, int port_fd, int kick_fd, int irq_fd,
+			     uint32_t epoch)
 {
 	off_t size = lseek(port_fd, 0, SEEK_END);
-	void *map = mp->map ? mp->map
-			    : mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, port_fd, 0);
+	void *map =
+		mp->map ? mp->map
+			: mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, port_fd, 0);
 	CHECK(map != MAP_FAILED);
 	mp->kick_fd = kick_fd;
 	mp->irq_fd = irq_fd;
@@ -115,7 +117,8 @@ void mini_port_stop(struct mini_port *mp)
 	pthread_join(mp->thread, NULL);
 }
 
-/* ---- with dock and control ------------------------------------------------------------------------ */
+/* ---- with dock and control
+ * ------------------------------------------------------------------------ */
 
 static bool daemon_gone(struct mini_daemon *d)
 {
@@ -162,7 +165,7 @@ static void say_ranges(struct mini_daemon *d, struct ctl *c)
 	rule[1].read_way = 1;
 	rule[2].write_way = 2;
 	Outrigger__RangeRequest r = OUTRIGGER__RANGE_REQUEST__INIT, *rs[2] = {&r, &r};
-	r.space = (char *)(uintptr_t)"mmio";
+	r.space = (char *)(uintptr_t) "mmio";
 	r.size = d->lie == MINI_LIE_SIZE ? MINI_SIZE * 2 : MINI_SIZE;
 	r.widths = 7;
 	r.shadow_page = d->lie == MINI_LIE_SHADOW ? 5 : 0;
@@ -225,7 +228,8 @@ static void *daemon_thread(void *arg)
 	struct ctl *c = NULL;
 	d->dock_fd = -1;
 	for (int i = 0; i < 500 && d->dock_fd < 0; i++) {
-		d->dock_fd = dock_connect(d->dock, d->token, 5000, &rep, fds, ARRAY_LEN(fds), &n, &err);
+		d->dock_fd =
+			dock_connect(d->dock, d->token, 5000, &rep, fds, ARRAY_LEN(fds), &n, &err);
 		if (d->dock_fd == -EACCES)
 			break;
 		if (d->dock_fd < 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A daemon as a thread: the consumer of a port, or with dock and control as well. It models eight 32-bit registers:
- * a write stores, a read gives what was stored; register 0 raises line 0 when bit 0 is set, bit 1 is a pulse on line 0;
- * register 1 mirrors into the shadow page.
+ * A daemon as a thread: the consumer of a port, or with dock and control as well. It models eight
+ * 32-bit registers: a write stores, a read gives what was stored; register 0 raises line 0 when bit
+ * 0 is set, bit 1 is a pulse on line 0; register 1 mirrors into the shadow page.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,17 +16,18 @@
 
 enum mini_mode {
 	MINI_GOOD = 0,
-	MINI_MUTE,	/* consumes nothing */
+	MINI_MUTE,	 /* consumes nothing */
 	MINI_BAD_STATUS, /* answers with a status that does not exist */
-	MINI_BAD_LINE,	/* writes nonsense into a line word */
-	MINI_BAD_HEAD,	/* moves its head past the tail */
-	MINI_LOCAL,	/* says that it sleeps on the producer's core */
+	MINI_BAD_LINE,	 /* writes nonsense into a line word */
+	MINI_BAD_HEAD,	 /* moves its head past the tail */
+	MINI_LOCAL,	 /* says that it sleeps on the producer's core */
 };
 
 struct mini_port {
 	struct port_consumer pc;
-	/* Where the port is mapped already, NULL: maps it itself. ThreadSanitizer knows addresses, not memory: seen through
-	 * two mappings, producer and consumer would not synchronise for it. */
+	/* Where the port is mapped already, NULL: maps it itself. ThreadSanitizer knows addresses,
+	 * not memory: seen through two mappings, producer and consumer would not synchronise for
+	 * it. */
 	void *map;
 	int kick_fd, irq_fd;
 	_Atomic int mode;
@@ -66,7 +67,8 @@ struct mini_daemon {
 	pthread_t thread;
 };
 
-/** mini_daemon_start - docks at <@runtime>/dock with @token and serves until the dock connection ends or @die. */
+/** mini_daemon_start - docks at <@runtime>/dock with @token and serves until the dock connection
+ * ends or @die. */
 void mini_daemon_start(struct mini_daemon *d, const char *runtime, const char *token,
 		       const char *model, enum mini_lie lie);
 void mini_daemon_kill(struct mini_daemon *d);

@@ -57,7 +57,8 @@ void ml_init(struct mini_launcher *l, unsigned devices, unsigned cpus)
 		d->on_failure = text("ones");
 		d->state_bytes = 64;
 		d->shadow_pages = 1;
-		d->deadline_ns = 20000000000u; /* where a miss would be a failure; tests of misses set their own */
+		d->deadline_ns = 20000000000u; /* where a miss would be a failure; tests of misses
+						  set their own */
 	}
 }
 
@@ -129,7 +130,8 @@ static bool record(struct mini_launcher *l, Outrigger__FromHv *m)
 static Outrigger__FromHv *receive(struct mini_launcher *l)
 {
 	ProtobufCMessage *m = NULL;
-	return ctl_recv(l->ctl, &outrigger__from_hv__descriptor, 100, &m) ? NULL : (Outrigger__FromHv *)m;
+	return ctl_recv(l->ctl, &outrigger__from_hv__descriptor, 100, &m) ? NULL
+									  : (Outrigger__FromHv *)m;
 }
 
 bool ml_until(struct mini_launcher *l, bool (*done)(struct mini_launcher *))
@@ -190,7 +192,9 @@ void ml_fini(struct mini_launcher *l)
 {
 	char path[128];
 	if (l->vm) {
-		send_request(l, OUTRIGGER__HV_REQUEST__KIND_STOP); /* also the acknowledgement of the end */
+		send_request(
+			l,
+			OUTRIGGER__HV_REQUEST__KIND_STOP); /* also the acknowledgement of the end */
 		pthread_join(l->thread, NULL);
 	}
 	for (unsigned i = 0; i < l->cfg.n_devices; i++)
@@ -203,7 +207,8 @@ void ml_fini(struct mini_launcher *l)
 	if (l->ended_msg)
 		ctl_free(&l->ended_msg->base);
 	fake_clear();
-	static const char *const left[] = {"hv", "dock", "crash.txt", "ctl.dev0", "ctl.dev1", "ctl.dev2", "ctl.dev3"};
+	static const char *const left[] = {"hv",       "dock",	   "crash.txt", "ctl.dev0",
+					   "ctl.dev1", "ctl.dev2", "ctl.dev3"};
 	for (unsigned i = 0; i < ARRAY_LEN(left); i++) {
 		snprintf(path, sizeof(path), "%s/%s", l->runtime, left[i]);
 		unlink(path);

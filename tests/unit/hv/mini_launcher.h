@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A launcher as a few functions: makes a config for the fake machine, runs the VM in a thread, talks to it. */
+/* A launcher as a few functions: makes a config for the fake machine, runs the VM in a thread,
+ * talks to it. */
 #include "control.pb-c.h"
 #include "hv/vm.h"
 #include "mini_daemon.h"
@@ -30,16 +31,19 @@ struct mini_launcher {
 	char device_why[ML_DEVICES][200];
 };
 
-/** ml_init - a config with @devices devices dev0.. at ML_BASE + n * 0x1000, irq n, on the fake engine. */
+/** ml_init - a config with @devices devices dev0.. at ML_BASE + n * 0x1000, irq n, on the fake
+ * engine. */
 void ml_init(struct mini_launcher *l, unsigned devices, unsigned cpus);
 
-/** ml_start - vm_create() and vm_run() in a thread, and dials. False: vm_create() failed, see error. */
+/** ml_start - vm_create() and vm_run() in a thread, and dials. False: vm_create() failed, see
+ * error. */
 bool ml_start(struct mini_launcher *l);
 
 /** ml_daemons - starts a daemon for each device. */
 void ml_daemons(struct mini_launcher *l, enum mini_lie lie);
 
-/** ml_request - sends one request; returns the reply (ctl_free(&r->base)), events meanwhile are recorded. */
+/** ml_request - sends one request; returns the reply (ctl_free(&r->base)), events meanwhile are
+ * recorded. */
 Outrigger__FromHv *ml_request(struct mini_launcher *l, unsigned kind);
 
 /** ml_go - the start request. */

@@ -14,7 +14,8 @@ static struct bus_range range(const char *owner, uint64_t base, uint64_t size)
 		.space = BUS_MMIO, .owner = owner, .base = base, .size = size, .widths = 15};
 }
 
-static void refused(const struct bus_range *batch, unsigned count, int rc, const char *a, const char *b)
+static void refused(const struct bus_range *batch, unsigned count, int rc, const char *a,
+		    const char *b)
 {
 	static const struct bus_range old = {
 		.space = BUS_MMIO, .owner = "old", .base = 0x1000, .size = 0x1000, .widths = 15};

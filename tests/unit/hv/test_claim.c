@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a daemon registers against what the config gave it: each way of asking for more is refused. */
+/* What a daemon registers against what the config gave it: each way of asking for more is refused.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -142,7 +143,8 @@ static void more_than_configured_is_refused_whole(void **state)
 	BAD(r.rule[1].write_way = 3, "ways");
 	BAD(r.rule[1].widths = 0, "widths");
 	BAD(r.rule[1].read_way = 1, "shadow page -1");
-	BAD((r.q[0].shadow_page = 0, r.rule[1].read_way = 2, r.cfg.shadow_pages = 0), "shadow page 0");
+	BAD((r.q[0].shadow_page = 0, r.rule[1].read_way = 2, r.cfg.shadow_pages = 0),
+	    "shadow page 0");
 }
 
 static void neighbour_that_is_there_already_is_named(void **state)

@@ -42,7 +42,8 @@ static void make(void)
 		devs[i] = &dev[i];
 		dev[i].name = text(i ? "rtc0" : "uart0");
 		dev[i].model = text("pl011");
-		dev[i].token = text(i ? "0123456789abcdef0123456789abcdef" : "0123456789abcdef0123456789abcdee");
+		dev[i].token = text(i ? "0123456789abcdef0123456789abcdef"
+				      : "0123456789abcdef0123456789abcdee");
 		dev[i].n_ranges = 1;
 		dev[i].ranges = ranges;
 		dev[i].backends = backends;

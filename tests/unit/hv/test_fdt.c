@@ -131,7 +131,8 @@ static void tree_describes_the_machine(void **state)
 	assert_string_equal(str(t, "/intc@8000000", "compatible"), "arm,gic-v3");
 	assert_int_equal(cell(t, "/intc@8000000", "reg", 5), 0x080a0000);
 	assert_int_equal(cell(t, "/intc@8000000", "reg", 7), 18 * 0x20000);
-	assert_int_equal(cell(t, "/", "interrupt-parent", 0), cell(t, "/intc@8000000", "phandle", 0));
+	assert_int_equal(cell(t, "/", "interrupt-parent", 0),
+			 cell(t, "/intc@8000000", "phandle", 0));
 	assert_int_equal(cell(t, "/apb-pclk", "clock-frequency", 0), 24000000);
 }
 

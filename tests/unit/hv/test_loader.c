@@ -48,7 +48,8 @@ static void put64(uint8_t *p, uint64_t v)
 }
 
 /* An Image of @len bytes whose last byte is 0x5a. */
-static void image_make(uint8_t *p, size_t len, uint64_t text_offset, uint64_t image_size, uint64_t flags)
+static void image_make(uint8_t *p, size_t len, uint64_t text_offset, uint64_t image_size,
+		       uint64_t flags)
 {
 	memset(p, 0, len);
 	p[0] = 'M';
@@ -192,7 +193,8 @@ static void elf_is_loaded_at_its_physical_addresses(void **state)
 	assert_int_equal(load(&e, sizeof(e), NULL, 0, &l, &err), 0);
 	assert_int_equal(l.entry, BOARD_RAM_BASE + 0x80010);
 	assert_int_equal(*mem_at(&ram, gpa(BOARD_RAM_BASE + 0x8003f), 1), 0xc3);
-	assert_int_equal(*mem_at(&ram, gpa(BOARD_RAM_BASE + 0x80040), 1), 0); /* the tail is cleared */
+	assert_int_equal(*mem_at(&ram, gpa(BOARD_RAM_BASE + 0x80040), 1),
+			 0); /* the tail is cleared */
 	assert_int_equal(l.kernel_end, BOARD_RAM_BASE + 0x82000);
 	/* A bare-metal program finds the device tree at the start of RAM. */
 	assert_int_equal(boot_place_dtb(&ram, &l, "dtb", 4, &err), 0);
@@ -266,7 +268,10 @@ static void wrong_kernel_is_named(void **state)
 	image_make(k, sizeof(k), 31 * MIB, MIB + 1, 0xa);
 	refused(k, sizeof(k), "memory");
 	memset(k, 0, sizeof(k));
-	memcpy(k, "\xfd" "7zXZ\0", 6);
+	memcpy(k,
+	       "\xfd"
+	       "7zXZ\0",
+	       6);
 	refused(k, sizeof(k), "xz -d");
 	memcpy(k, "MZ\0\0zimg", 8);
 	refused(k, sizeof(k), "zboot");
@@ -309,7 +314,8 @@ static void kernel_in_a_pipe_is_read(void **state)
 	assert_int_equal(pipe(p), 0);
 	assert_int_equal(fd_write_all(p[1], k, sizeof(k)), 0);
 	close(p[1]);
-	struct boot_source s = {.kernel_fd = p[0], .initrd_fd = -1, .kernel_path = "-", .initrd_path = ""};
+	struct boot_source s = {
+		.kernel_fd = p[0], .initrd_fd = -1, .kernel_path = "-", .initrd_path = ""};
 	assert_int_equal(boot_load(&ram, &s, &l, &err), 0);
 	close(p[0]);
 	assert_int_equal(*mem_at(&ram, gpa(l.entry + sizeof(k) - 1), 1), 0x5a);

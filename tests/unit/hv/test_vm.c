@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole VM on the fake engine: dock, control, bus, ports, interrupts, ends; several vCPU threads. */
+/* A whole VM on the fake engine: dock, control, bus, ports, interrupts, ends; several vCPU threads.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,21 +13,30 @@
 #include "hv/arch/fake/fake.h"
 #include "mini_launcher.h"
 
-#define R(reg) .reason = EXIT_MMIO, .len = 4, .addr = ML_BASE + (reg) * 4
-#define W(reg, v) .reason = EXIT_MMIO, .is_write = true, .len = 4, .addr = ML_BASE + (reg) * 4, .data = (v)
+#define R(reg) .reason = EXIT_MMIO, .len = 4, .addr = ML_BASE + (reg)*4
+#define W(reg, v)                                                                                  \
+	.reason = EXIT_MMIO, .is_write = true, .len = 4, .addr = ML_BASE + (reg)*4, .data = (v)
 
 static void access_of_each_way_reaches_daemon(void **state)
 {
 	(void)state;
 	static const struct fake_step steps[] = {
-		{W(3, 0x1234)}, {R(3)},		      /* forwarded */
-		{W(0, 1)},      {R(0)},		      /* posted, then forwarded behind it */
+		{W(3, 0x1234)},
+		{R(3)}, /* forwarded */
+		{W(0, 1)},
+		{R(0)}, /* posted, then forwarded behind it */
 		{.kind = FAKE_WAIT_LEVEL, .addr = 0, .data = 1},
-		{W(1, 0xabcd)}, {R(1)},		      /* shadow */
-		{W(2, 7)},      {R(2)},		      /* ignored */
-		{.reason = EXIT_MMIO, .len = 8, .addr = ML_BASE + 0x20}, /* width that is not allowed */
-		{.reason = EXIT_MMIO, .len = 4, .addr = ML_BASE + 0x800}, /* the daemon refuses it */
-		{.reason = EXIT_MMIO, .len = 2, .addr = 0x1000},	   /* no device */
+		{W(1, 0xabcd)},
+		{R(1)}, /* shadow */
+		{W(2, 7)},
+		{R(2)}, /* ignored */
+		{.reason = EXIT_MMIO,
+		 .len = 8,
+		 .addr = ML_BASE + 0x20}, /* width that is not allowed */
+		{.reason = EXIT_MMIO,
+		 .len = 4,
+		 .addr = ML_BASE + 0x800},			 /* the daemon refuses it */
+		{.reason = EXIT_MMIO, .len = 2, .addr = 0x1000}, /* no device */
 		{.reason = EXIT_POWEROFF},
 	};
 	static const uint64_t want[] = {0x1234, 1, 0xabcd, 0, ~0ull, 0xffffffff, 0xffff};
@@ -63,8 +73,14 @@ static void vcpus_in_parallel_get_their_own_answers(void **state)
 {
 	(void)state;
 	static const struct fake_step steps[2][5] = {
-		{{W(3, 3)}, {R(3), .repeat = 2000}, {W(0, 2), .repeat = 500}, {R(3), .repeat = 500}},
-		{{W(4, 4)}, {R(4), .repeat = 2000}, {W(0, 0), .repeat = 500}, {R(4), .repeat = 500}},
+		{{W(3, 3)},
+		 {R(3), .repeat = 2000},
+		 {W(0, 2), .repeat = 500},
+		 {R(3), .repeat = 500}},
+		{{W(4, 4)},
+		 {R(4), .repeat = 2000},
+		 {W(0, 0), .repeat = 500},
+		 {R(4), .repeat = 500}},
 	};
 	struct mini_launcher l;
 	ml_init(&l, 2, 2);
@@ -112,9 +128,9 @@ static void daemon_that_lies_is_refused_and_named(void **state)
 		enum mini_lie lie;
 		const char *says;
 	} cases[] = {
-		{MINI_LIE_MODEL, "model liar"},	      {MINI_LIE_SIZE, "0x2000 bytes"},
+		{MINI_LIE_MODEL, "model liar"},		{MINI_LIE_SIZE, "0x2000 bytes"},
 		{MINI_LIE_COUNT, "registers 2 ranges"}, {MINI_LIE_IRQS, "wants 7 interrupts"},
-		{MINI_LIE_SHADOW, "shadow page 5"},     {MINI_DIE_AFTER_DOCK, "ended"},
+		{MINI_LIE_SHADOW, "shadow page 5"},	{MINI_DIE_AFTER_DOCK, "ended"},
 	};
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
 		struct mini_launcher l;
@@ -138,10 +154,17 @@ static void death_of_daemon_leaves_ones_and_other_devices(void **state)
 {
 	(void)state;
 	static const struct fake_step steps[] = {
-		{W(3, 5)}, {R(3)},
+		{W(3, 5)},
+		{R(3)},
 		{.kind = FAKE_WAIT_LEVEL, .addr = 200, .data = 1}, /* until the test says so */
-		{R(3)}, {W(3, 6)}, {R(1)},
-		{.reason = EXIT_MMIO, .is_write = true, .len = 4, .addr = ML_BASE + 0x100c, .data = 9},
+		{R(3)},
+		{W(3, 6)},
+		{R(1)},
+		{.reason = EXIT_MMIO,
+		 .is_write = true,
+		 .len = 4,
+		 .addr = ML_BASE + 0x100c,
+		 .data = 9},
 		{.reason = EXIT_MMIO, .len = 4, .addr = ML_BASE + 0x100c},
 		{.reason = EXIT_POWEROFF},
 	};
@@ -171,7 +194,7 @@ static void policy_stop_ends_the_vm_when_the_daemon_dies(void **state)
 	(void)state;
 	struct mini_launcher l;
 	ml_init(&l, 1, 1);
-	l.dev[0].on_failure = (char *)(uintptr_t)"stop";
+	l.dev[0].on_failure = (char *)(uintptr_t) "stop";
 	assert_true(ml_start(&l));
 	ml_daemons(&l, MINI_HONEST);
 	ml_go(&l);
@@ -316,11 +339,13 @@ static void unclaimed_access_follows_the_policy(void **state)
 	(void)state;
 	static const struct fake_step steps[] = {
 		{.reason = EXIT_MMIO, .len = 4, .addr = 0x5000},
-		{.reason = EXIT_MMIO, .len = 4, .addr = ML_BASE + MINI_SIZE - 2}, /* half in a range */
+		{.reason = EXIT_MMIO,
+		 .len = 4,
+		 .addr = ML_BASE + MINI_SIZE - 2}, /* half in a range */
 		{.reason = EXIT_POWEROFF}};
 	struct mini_launcher l;
 	ml_init(&l, 1, 1);
-	l.cfg.on_unclaimed = (char *)(uintptr_t)"abort";
+	l.cfg.on_unclaimed = (char *)(uintptr_t) "abort";
 	fake_script(0, steps, ARRAY_LEN(steps));
 	assert_true(ml_start(&l));
 	ml_daemons(&l, MINI_HONEST);
@@ -330,7 +355,7 @@ static void unclaimed_access_follows_the_policy(void **state)
 	assert_int_equal(fake_aborts(0), 2);
 	ml_fini(&l);
 	ml_init(&l, 0, 1);
-	l.cfg.on_unclaimed = (char *)(uintptr_t)"stop";
+	l.cfg.on_unclaimed = (char *)(uintptr_t) "stop";
 	fake_script(0, steps, ARRAY_LEN(steps));
 	assert_true(ml_start(&l));
 	ml_go(&l);
