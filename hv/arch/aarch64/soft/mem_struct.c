@@ -41,18 +41,18 @@ static bool split_single(uint32_t w, struct mem_struct_form *f)
 		f->replicate = true;
 		break;
 	case 0:
-		f->index = (uint8_t)(f->q << 3 | s << 2 | size);
+		f->index = (uint8_t)((unsigned)f->q << 3 | s << 2 | size);
 		break;
 	case 1:
 		if (size & 1)
 			return false;
-		f->index = (uint8_t)(f->q << 2 | s << 1 | size >> 1);
+		f->index = (uint8_t)((unsigned)f->q << 2 | s << 1 | size >> 1);
 		break;
 	default:
 		if (size & 2)
 			return false;
 		if (!(size & 1)) {
-			f->index = (uint8_t)(f->q << 1 | s);
+			f->index = (uint8_t)((unsigned)f->q << 1 | s);
 			break;
 		}
 		if (s)
@@ -84,7 +84,7 @@ static void lanes_set(struct cpu *c, const struct mem_struct_form *f, const uint
 		for (unsigned i = 0; i < f->selem; i++) {
 			union vreg *v = &c->v[(f->rt + i) & 31];
 			if (!f->replicate) {
-				memcpy(v->b + f->index * es, data + i * es, es);
+				memcpy(&v->b[(unsigned)f->index * es], data + i * es, es);
 				continue;
 			}
 			*v = (union vreg){.d = {0, 0}};
@@ -108,7 +108,7 @@ static void lanes_get(const struct cpu *c, const struct mem_struct_form *f, uint
 
 	if (f->single) {
 		for (unsigned i = 0; i < f->selem; i++)
-			memcpy(data + i * es, c->v[(f->rt + i) & 31].b + f->index * es, es);
+			memcpy(data + i * es, &c->v[(f->rt + i) & 31].b[(unsigned)f->index * es], es);
 		return;
 	}
 	for (unsigned r = 0; r < f->rpt; r++)

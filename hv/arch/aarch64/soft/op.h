@@ -31,7 +31,8 @@ struct op {
 };
 _Static_assert(sizeof(struct op) == 24, "layout");
 
-#define OP(name) const struct op *name(struct cpu *c, const struct op *o)
+#define OP(name)                                                                                   \
+	const struct op *name(struct cpu *c __attribute__((unused)), const struct op *o)
 #ifdef SOFT_LOOP_DISPATCH
 #define OP_NEXT() return o + 1
 #else
