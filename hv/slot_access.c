@@ -1,363 +1,357 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exit path of an access to a device: no allocation, no lock on shadow
- * reads and posted writes, the clock only where a wait is long or an access is
- * one of the timed ones.
+ * The exit path of an access to a device: no allocation, no lock on shadow reads and posted writes,
+ * the clock only where a wait is long or an access is one of the timed ones.
  */
+#include "hv/slot.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "hv/slot.h"
 #include <errno.h>
 #include <sched.h>
 #include <unistd.h>
 
-/* Looks at the completion before the first look at the clock. An awake daemon
- * on another core answers within about 200 ns; a look with its pause takes 10
- * ns to 40 ns. */
+/* Looks at the completion before the first look at the clock. An awake daemon on another core
+ * answers within about 200 ns; a look with its pause takes 10 ns to 40 ns. */
 #define QUICK_LOOKS 64
 #define SPIN_MAX_NS 50000u
 /* One forwarded access in this many is timed for the histogram. */
 #define TIMED_EVERY 64u
 
-static void count(_Atomic uint64_t *c) {
-  atomic_fetch_add_explicit(c, 1, memory_order_relaxed);
+static void count(_Atomic uint64_t *c)
+{
+	atomic_fetch_add_explicit(c, 1, memory_order_relaxed);
 }
 
 /* The answer when there is nobody to ask. */
-static enum access_result policy_answer(struct slot *s, unsigned len,
-                                        bool is_write, uint64_t *data) {
-  count(&s->pp.port->counters.policy_answers);
-  switch (s->cfg.policy) {
-  case POLICY_STOP:
-    return ACCESS_STOP;
-  case POLICY_ABORT:
-    return ACCESS_ABORT;
-  case POLICY_ONES:
-  case POLICY_RESTART:
-  case POLICY_PARK:
-    break;
-  }
-  if (!is_write)
-    *data = width_mask(len);
-  return ACCESS_OK;
+static enum access_result policy_answer(struct slot *s, unsigned len, bool is_write, uint64_t *data)
+{
+	count(&s->pp.port->counters.policy_answers);
+	switch (s->cfg.policy) {
+	case POLICY_STOP:
+		return ACCESS_STOP;
+	case POLICY_ABORT:
+		return ACCESS_ABORT;
+	case POLICY_ONES:
+	case POLICY_RESTART:
+	case POLICY_PARK:
+		break;
+	}
+	if (!is_write)
+		*data = width_mask(len);
+	return ACCESS_OK;
 }
 
-static void nonsense(struct slot *s, const char *what) {
-  count(&s->pp.port->counters.bad_answers);
-  slot_fail(s, SLOT_QUARANTINED, "%s wrote nonsense into its port: %s",
-            s->cfg.name, what);
+static void nonsense(struct slot *s, const char *what)
+{
+	count(&s->pp.port->counters.bad_answers);
+	slot_fail(s, SLOT_QUARANTINED, "%s wrote nonsense into its port: %s", s->cfg.name, what);
 }
 
-static void kick(struct slot *s, unsigned vcpu) {
-  uint64_t one = 1;
-  _Atomic uint32_t *k = &s->pv[vcpu].kicks;
-  uint32_t n = atomic_load_explicit(k, memory_order_relaxed);
-  atomic_store_explicit(k, n + 1, memory_order_relaxed);
-  ssize_t put = write(s->kick_fd, &one, sizeof(one));
-  bool blocked =
-      put < 0 &&
-      errno == EINTR; /* EAGAIN: the counter is at its end, so it is readable */
-  atomic_store_explicit(k, n + 2, memory_order_relaxed);
-  count(&s->pp.port->counters.wakes_sent);
-  if (blocked)
-    nonsense(s, "its kick eventfd is full and blocks");
+static void kick(struct slot *s, unsigned vcpu)
+{
+	uint64_t one = 1;
+	_Atomic uint32_t *k = &s->pv[vcpu].kicks;
+	uint32_t n = atomic_load_explicit(k, memory_order_relaxed);
+	atomic_store_explicit(k, n + 1, memory_order_relaxed);
+	ssize_t put = write(s->kick_fd, &one, sizeof(one));
+	bool blocked = put < 0 &&
+		       errno == EINTR; /* EAGAIN: the counter is at its end, so it is readable */
+	atomic_store_explicit(k, n + 2, memory_order_relaxed);
+	count(&s->pp.port->counters.wakes_sent);
+	if (blocked)
+		nonsense(s, "its kick eventfd is full and blocks");
 }
 
-static void silent_begin(struct slot *s, uint64_t seq) {
-  uint64_t none = 0;
-  count(&s->pp.port->counters.deadline_misses);
-  if (atomic_compare_exchange_strong(&s->silent_seq, &none, seq)) {
-    log_warn_limited("device=%s did not answer within %llu ms: its policy "
-                     "answers until it does",
-                     s->cfg.name,
-                     (unsigned long long)(s->cfg.deadline_ns / 1000000));
-    s->cfg.ops->changed(s->cfg.opaque);
-  }
+static void silent_begin(struct slot *s, uint64_t seq)
+{
+	uint64_t none = 0;
+	count(&s->pp.port->counters.deadline_misses);
+	if (atomic_compare_exchange_strong(&s->silent_seq, &none, seq)) {
+		log_warn_limited(
+			"device=%s did not answer within %llu ms: its policy answers until it does",
+			s->cfg.name, (unsigned long long)(s->cfg.deadline_ns / 1000000));
+		s->cfg.ops->changed(s->cfg.opaque);
+	}
 }
 
-/* A daemon that missed a deadline is not waited for again until it has served
- * what it was asked then: a hung one costs the guest one deadline, not one an
- * access. True: still silent. */
-static bool still_silent(struct slot *s) {
-  uint64_t seq = atomic_load_explicit(&s->silent_seq, memory_order_relaxed);
-  if (__builtin_expect(!seq, 1))
-    return false;
-  if (!port_served(&s->pp, seq))
-    return true;
-  if (atomic_compare_exchange_strong(&s->silent_seq, &seq, 0))
-    s->cfg.ops->changed(s->cfg.opaque);
-  return false;
+/* A daemon that missed a deadline is not waited for again until it has served what it was asked
+ * then: a hung one costs the guest one deadline, not one an access. True: still silent. */
+static bool still_silent(struct slot *s)
+{
+	uint64_t seq = atomic_load_explicit(&s->silent_seq, memory_order_relaxed);
+	if (__builtin_expect(!seq, 1))
+		return false;
+	if (!port_served(&s->pp, seq))
+		return true;
+	if (atomic_compare_exchange_strong(&s->silent_seq, &seq, 0))
+		s->cfg.ops->changed(s->cfg.opaque);
+	return false;
 }
 
 /* True if the consumer says it served what was never asked. */
-static bool head_is_nonsense(struct slot *s) {
-  uint64_t head =
-      atomic_load_explicit(&s->pp.port->consumer.head, memory_order_acquire);
-  return (int64_t)(atomic_load(&s->pp.tail) - head) < 0;
+static bool head_is_nonsense(struct slot *s)
+{
+	uint64_t head = atomic_load_explicit(&s->pp.port->consumer.head, memory_order_acquire);
+	return (int64_t)(atomic_load(&s->pp.tail) - head) < 0;
 }
 
 /* What a wait that failed means. Gives the policy's answer, or INTERRUPTED. */
-static enum access_result wait_failed(struct slot *s, int rc, uint64_t seq,
-                                      unsigned len, bool is_write,
-                                      uint64_t *data) {
-  switch (rc) {
-  case -EINTR:
-    return ACCESS_INTERRUPTED;
-  case -ETIMEDOUT:
-    if (head_is_nonsense(s))
-      nonsense(s, "ring head");
-    else
-      silent_begin(s, seq);
-    break;
-  case -EPROTO:
-    nonsense(s, "ring head or completion status");
-    break;
-  default: /* -EPIPE: dead; the control thread knows */
-    break;
-  }
-  return policy_answer(s, len, is_write, data);
+static enum access_result wait_failed(struct slot *s, int rc, uint64_t seq, unsigned len,
+				      bool is_write, uint64_t *data)
+{
+	switch (rc) {
+	case -EINTR:
+		return ACCESS_INTERRUPTED;
+	case -ETIMEDOUT:
+		if (head_is_nonsense(s))
+			nonsense(s, "ring head");
+		else
+			silent_begin(s, seq);
+		break;
+	case -EPROTO:
+		nonsense(s, "ring head or completion status");
+		break;
+	default: /* -EPIPE: dead; the control thread knows */
+		break;
+	}
+	return policy_answer(s, len, is_write, data);
 }
 
-/* Pushes @e, waiting for room at most until *@deadline (set here when first
- * needed). */
-static int push(struct slot *s, const struct port_entry *e,
-                const _Atomic uint32_t *stop, uint64_t *deadline,
-                uint64_t *ret_seq) {
-  for (;;) {
-    int rc = port_push(&s->pp, e, ret_seq);
-    if (__builtin_expect(rc != -EAGAIN, 1))
-      return rc;
-    if (!*deadline)
-      *deadline = clock_now_ns() + s->cfg.deadline_ns;
-    bool local;
-    if (port_needs_wake(&s->pp, &local))
-      kick(s, e->vcpu);
-    rc = port_wait_room(&s->pp, *deadline, stop);
-    if (rc) {
-      /* What must be served before the daemon counts as on time again: all
-       * there is. */
-      *ret_seq = atomic_load(&s->pp.tail);
-      return rc;
-    }
-  }
+/* Pushes @e, waiting for room at most until *@deadline (set here when first needed). */
+static int push(struct slot *s, const struct port_entry *e, const _Atomic uint32_t *stop,
+		uint64_t *deadline, uint64_t *ret_seq)
+{
+	for (;;) {
+		int rc = port_push(&s->pp, e, ret_seq);
+		if (__builtin_expect(rc != -EAGAIN, 1))
+			return rc;
+		if (!*deadline)
+			*deadline = clock_now_ns() + s->cfg.deadline_ns;
+		bool local;
+		if (port_needs_wake(&s->pp, &local))
+			kick(s, e->vcpu);
+		rc = port_wait_room(&s->pp, *deadline, stop);
+		if (rc) {
+			/* What must be served before the daemon counts as on time again: all there
+			 * is. */
+			*ret_seq = atomic_load(&s->pp.tail);
+			return rc;
+		}
+	}
 }
 
-/* The spin budget follows what is seen: twice the usual latency while that is
- * worth a spin, else towards 0. */
-static void spin_learn(struct slot *s, uint64_t took_ns) {
-  uint32_t old = atomic_load_explicit(&s->spin_ns, memory_order_relaxed);
-  uint32_t want = 0;
-  /* Up to twice the cap: a sleep adds a wake-up of tens of microseconds to what
-   * a spin would have seen. */
-  if (took_ns <= 2 * SPIN_MAX_NS)
-    want = took_ns * 2 < SPIN_MAX_NS ? (uint32_t)took_ns * 2 : SPIN_MAX_NS;
-  uint32_t new = (old * 3 + want) / 4;
-  if (new != old)
-    atomic_store_explicit(&s->spin_ns, new, memory_order_relaxed);
+/* The spin budget follows what is seen: twice the usual latency while that is worth a spin, else
+ * towards 0. */
+static void spin_learn(struct slot *s, uint64_t took_ns)
+{
+	uint32_t old = atomic_load_explicit(&s->spin_ns, memory_order_relaxed);
+	uint32_t want = 0;
+	/* Up to twice the cap: a sleep adds a wake-up of tens of microseconds to what a spin would
+	 * have seen. */
+	if (took_ns <= 2 * SPIN_MAX_NS)
+		want = took_ns * 2 < SPIN_MAX_NS ? (uint32_t)took_ns * 2 : SPIN_MAX_NS;
+	uint32_t new = (old * 3 + want) / 4;
+	if (new != old)
+		atomic_store_explicit(&s->spin_ns, new, memory_order_relaxed);
 }
 
-static void histogram(struct slot *s, uint64_t ns) {
-  unsigned b = ns ? 63u - (unsigned)__builtin_clzll(ns) : 0;
-  count(&s->pp.port->counters.latency_log2_ns[b < PORT_LATENCY_BUCKETS
-                                                  ? b
-                                                  : PORT_LATENCY_BUCKETS - 1]);
+static void histogram(struct slot *s, uint64_t ns)
+{
+	unsigned b = ns ? 63u - (unsigned)__builtin_clzll(ns) : 0;
+	count(&s->pp.port->counters
+		       .latency_log2_ns[b < PORT_LATENCY_BUCKETS ? b : PORT_LATENCY_BUCKETS - 1]);
 }
 
-static int wait_answer(struct slot *s, unsigned vcpu, uint64_t seq,
-                       bool may_spin, const _Atomic uint32_t *stop,
-                       uint64_t deadline, struct port_result *res) {
-  int rc;
-  if (may_spin)
-    for (int i = 0; i < QUICK_LOOKS; i++) {
-      if (port_poll_done(&s->pp, vcpu, seq, res, &rc))
-        return rc;
-      cpu_relax();
-    }
-  uint64_t start = clock_now_ns();
-  uint64_t spin =
-      may_spin ? atomic_load_explicit(&s->spin_ns, memory_order_relaxed) : 0;
-  rc = port_wait_done(&s->pp, vcpu, seq, spin,
-                      deadline ? deadline : start + s->cfg.deadline_ns, stop,
-                      res);
-  int late;
-  /* A thread that lost its core between its last look and the clock may have
-   * the answer by now. */
-  if (rc == -ETIMEDOUT && port_poll_done(&s->pp, vcpu, seq, res, &late))
-    rc = late;
-  if (may_spin && (rc == 0 || rc == -ETIMEDOUT))
-    spin_learn(s, clock_now_ns() - start);
-  return rc;
+static int wait_answer(struct slot *s, unsigned vcpu, uint64_t seq, bool may_spin,
+		       const _Atomic uint32_t *stop, uint64_t deadline, struct port_result *res)
+{
+	int rc;
+	if (may_spin)
+		for (int i = 0; i < QUICK_LOOKS; i++) {
+			if (port_poll_done(&s->pp, vcpu, seq, res, &rc))
+				return rc;
+			cpu_relax();
+		}
+	uint64_t start = clock_now_ns();
+	uint64_t spin = may_spin ? atomic_load_explicit(&s->spin_ns, memory_order_relaxed) : 0;
+	rc = port_wait_done(&s->pp, vcpu, seq, spin,
+			    deadline ? deadline : start + s->cfg.deadline_ns, stop, res);
+	int late;
+	/* A thread that lost its core between its last look and the clock may have the answer by
+	 * now. */
+	if (rc == -ETIMEDOUT && port_poll_done(&s->pp, vcpu, seq, res, &late))
+		rc = late;
+	if (may_spin && (rc == 0 || rc == -ETIMEDOUT))
+		spin_learn(s, clock_now_ns() - start);
+	return rc;
 }
 
-static void publish_core(struct slot *s) {
-  struct port_producer_line *pl = &s->pp.port->producer;
-  uint32_t core = (uint32_t)sched_getcpu() + 1;
-  if (atomic_load_explicit(&pl->last_core, memory_order_relaxed) != core)
-    atomic_store_explicit(&pl->last_core, core, memory_order_relaxed);
+static void publish_core(struct slot *s)
+{
+	struct port_producer_line *pl = &s->pp.port->producer;
+	uint32_t core = (uint32_t)sched_getcpu() + 1;
+	if (atomic_load_explicit(&pl->last_core, memory_order_relaxed) != core)
+		atomic_store_explicit(&pl->last_core, core, memory_order_relaxed);
 }
 
-/* Pushes @e and waits for its answer. On ACCESS_OK with *@ret_answered the
- * result is the daemon's.
+/* Pushes @e and waits for its answer. On ACCESS_OK with *@ret_answered the result is the daemon's.
  */
 static enum access_result forward(struct slot *s, const struct port_entry *e,
-                                  const _Atomic uint32_t *stop,
-                                  struct port_result *res, bool *ret_answered,
-                                  uint64_t *data) {
-  bool is_write = e->op != PORT_OP_READ, local = false;
-  uint64_t seq = 0, deadline = 0;
-  uint64_t t0 = s->pv[e->vcpu].forwards++ % TIMED_EVERY ? 0 : clock_now_ns();
-  publish_core(s);
-  int rc = push(s, e, stop, &deadline, &seq);
-  if (!rc) {
-    if (port_needs_wake(&s->pp, &local))
-      kick(s, e->vcpu);
-    rc = wait_answer(s, e->vcpu, seq, s->can_spin && !local, stop, deadline,
-                     res);
-  }
-  if (__builtin_expect(rc != 0, 0))
-    return wait_failed(s, rc, seq, e->width, is_write, data);
-  if (t0)
-    histogram(s, clock_now_ns() - t0);
-  /* The answer was read with acquire: line changes it made are visible. */
-  if (atomic_load_explicit(&s->pp.port->consumer.lines_gen,
-                           memory_order_relaxed) !=
-      atomic_load_explicit(&s->lines_seen, memory_order_relaxed))
-    slot_lines_sample(s);
-  *ret_answered = true;
-  return ACCESS_OK;
+				  const _Atomic uint32_t *stop, struct port_result *res,
+				  bool *ret_answered, uint64_t *data)
+{
+	bool is_write = e->op != PORT_OP_READ, local = false;
+	uint64_t seq = 0, deadline = 0;
+	uint64_t t0 = s->pv[e->vcpu].forwards++ % TIMED_EVERY ? 0 : clock_now_ns();
+	publish_core(s);
+	int rc = push(s, e, stop, &deadline, &seq);
+	if (!rc) {
+		if (port_needs_wake(&s->pp, &local))
+			kick(s, e->vcpu);
+		rc = wait_answer(s, e->vcpu, seq, s->can_spin && !local, stop, deadline, res);
+	}
+	if (__builtin_expect(rc != 0, 0))
+		return wait_failed(s, rc, seq, e->width, is_write, data);
+	if (t0)
+		histogram(s, clock_now_ns() - t0);
+	/* The answer was read with acquire: line changes it made are visible. */
+	if (atomic_load_explicit(&s->pp.port->consumer.lines_gen, memory_order_relaxed) !=
+	    atomic_load_explicit(&s->lines_seen, memory_order_relaxed))
+		slot_lines_sample(s);
+	*ret_answered = true;
+	return ACCESS_OK;
 }
 
 static enum access_result forward_access(struct slot *s, struct port_entry *e,
-                                         const _Atomic uint32_t *stop,
-                                         uint64_t *data) {
-  struct port_result res = {0};
-  bool is_write = e->op == PORT_OP_WRITE, answered = false;
-  count(is_write ? &s->pp.port->counters.writes_forwarded
-                 : &s->pp.port->counters.reads_forwarded);
-  enum access_result r = forward(s, e, stop, &res, &answered, data);
-  if (answered && !is_write)
-    *data = (res.status == PORT_STATUS_OK ? res.data : UINT64_MAX) &
-            width_mask(e->width);
-  return r;
+					 const _Atomic uint32_t *stop, uint64_t *data)
+{
+	struct port_result res = {0};
+	bool is_write = e->op == PORT_OP_WRITE, answered = false;
+	count(is_write ? &s->pp.port->counters.writes_forwarded
+		       : &s->pp.port->counters.reads_forwarded);
+	enum access_result r = forward(s, e, stop, &res, &answered, data);
+	if (answered && !is_write)
+		*data = (res.status == PORT_STATUS_OK ? res.data : UINT64_MAX) &
+			width_mask(e->width);
+	return r;
 }
 
-static enum access_result post(struct slot *s, struct port_entry *e,
-                               const _Atomic uint32_t *stop, uint64_t *data) {
-  uint64_t seq = 0, deadline = 0;
-  e->flags = PORT_F_POSTED;
-  count(&s->pp.port->counters.writes_posted);
-  int rc = push(s, e, stop, &deadline, &seq);
-  if (__builtin_expect(rc != 0, 0))
-    return wait_failed(s, rc, seq, e->width, true, data);
-  /* The largest of all vCPUs; release: whoever is told of this write by another
-   * vCPU sees it here. */
-  uint64_t last = atomic_load_explicit(&s->posted_seq, memory_order_relaxed);
-  while (last < seq && !atomic_compare_exchange_weak_explicit(
-                           &s->posted_seq, &last, seq, memory_order_release,
-                           memory_order_relaxed))
-    ;
-  bool local;
-  if (port_needs_wake(&s->pp, &local)) {
-    publish_core(s);
-    kick(s, e->vcpu);
-  }
-  return ACCESS_OK;
+static enum access_result post(struct slot *s, struct port_entry *e, const _Atomic uint32_t *stop,
+			       uint64_t *data)
+{
+	uint64_t seq = 0, deadline = 0;
+	e->flags = PORT_F_POSTED;
+	count(&s->pp.port->counters.writes_posted);
+	int rc = push(s, e, stop, &deadline, &seq);
+	if (__builtin_expect(rc != 0, 0))
+		return wait_failed(s, rc, seq, e->width, true, data);
+	/* The largest of all vCPUs; release: whoever is told of this write by another vCPU sees it
+	 * here. */
+	uint64_t last = atomic_load_explicit(&s->posted_seq, memory_order_relaxed);
+	while (last < seq &&
+	       !atomic_compare_exchange_weak_explicit(&s->posted_seq, &last, seq,
+						      memory_order_release, memory_order_relaxed))
+		;
+	bool local;
+	if (port_needs_wake(&s->pp, &local)) {
+		publish_core(s);
+		kick(s, e->vcpu);
+	}
+	return ACCESS_OK;
 }
 
 /* True if *@data was read from the shadow page. */
-static bool shadow(struct slot *s, const struct bus_range *r,
-                   enum bus_read_way way, uint32_t offset, unsigned len,
-                   uint64_t *data) {
-  if (offset & (len - 1))
-    return false;
-  /* The page may lack the effect of a posted write that is still in the ring.
-   * Forwarded ones were waited for. */
-  if (way != BUS_READ_SHADOW_NOWAIT &&
-      !port_served(&s->pp,
-                   atomic_load_explicit(&s->posted_seq, memory_order_acquire)))
-    return false;
-  *data = port_shadow_read(&s->pp, r->shadow + offset, len) & width_mask(len);
-  count(&s->pp.port->counters.reads_shadow);
-  return true;
+static bool shadow(struct slot *s, const struct bus_range *r, enum bus_read_way way,
+		   uint32_t offset, unsigned len, uint64_t *data)
+{
+	if (offset & (len - 1))
+		return false;
+	/* The page may lack the effect of a posted write that is still in the ring. Forwarded ones
+	 * were waited for. */
+	if (way != BUS_READ_SHADOW_NOWAIT &&
+	    !port_served(&s->pp, atomic_load_explicit(&s->posted_seq, memory_order_acquire)))
+		return false;
+	*data = port_shadow_read(&s->pp, r->shadow + offset, len) & width_mask(len);
+	count(&s->pp.port->counters.reads_shadow);
+	return true;
 }
 
 /* The guest's mistake, not the daemon's: all-ones whatever the policy. */
-static enum access_result bad_width(struct slot *s, unsigned len, bool is_write,
-                                    uint64_t *data) {
-  log_warn_limited("device=%s has no %u-bit registers: %s", s->cfg.name,
-                   len * 8, is_write ? "write dropped" : "read gives all-ones");
-  if (!is_write)
-    *data = width_mask(len);
-  return ACCESS_OK;
+static enum access_result bad_width(struct slot *s, unsigned len, bool is_write, uint64_t *data)
+{
+	log_warn_limited("device=%s has no %u-bit registers: %s", s->cfg.name, len * 8,
+			 is_write ? "write dropped" : "read gives all-ones");
+	if (!is_write)
+		*data = width_mask(len);
+	return ACCESS_OK;
 }
 
-static enum access_result
-serving_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
-               const _Atomic uint32_t *stop, uint32_t offset, unsigned len,
-               bool is_write, uint64_t *data) {
-  bus_rule_t rule = offset < r->rules_len ? r->rules[offset] : 0;
-  bool ruled = bus_rule_fits(rule, len);
-  if (!is_write && ruled && bus_rule_read(rule) != BUS_READ_FORWARD &&
-      shadow(s, r, (enum bus_read_way)bus_rule_read(rule), offset, len, data))
-    return ACCESS_OK;
-  if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_IGNORE)
-    return ACCESS_OK;
-  if (__builtin_expect(!(r->widths & len), 0))
-    return bad_width(s, len, is_write, data);
-  if (__builtin_expect(still_silent(s), 0))
-    return policy_answer(s, len, is_write, data);
-  struct port_entry e = {
-      .op = is_write ? PORT_OP_WRITE : PORT_OP_READ,
-      .width = (uint8_t)len,
-      .range = r->index,
-      .offset = offset,
-      .value = is_write ? *data & width_mask(len) : 0,
-      .vcpu = (uint16_t)vcpu,
-  };
-  if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_POST)
-    return post(s, &e, stop, data);
-  return forward_access(s, &e, stop, data);
+static enum access_result serving_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
+					 const _Atomic uint32_t *stop, uint32_t offset,
+					 unsigned len, bool is_write, uint64_t *data)
+{
+	bus_rule_t rule = offset < r->rules_len ? r->rules[offset] : 0;
+	bool ruled = bus_rule_fits(rule, len);
+	if (!is_write && ruled && bus_rule_read(rule) != BUS_READ_FORWARD &&
+	    shadow(s, r, (enum bus_read_way)bus_rule_read(rule), offset, len, data))
+		return ACCESS_OK;
+	if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_IGNORE)
+		return ACCESS_OK;
+	if (__builtin_expect(!(r->widths & len), 0))
+		return bad_width(s, len, is_write, data);
+	if (__builtin_expect(still_silent(s), 0))
+		return policy_answer(s, len, is_write, data);
+	struct port_entry e = {
+		.op = is_write ? PORT_OP_WRITE : PORT_OP_READ,
+		.width = (uint8_t)len,
+		.range = r->index,
+		.offset = offset,
+		.value = is_write ? *data & width_mask(len) : 0,
+		.vcpu = (uint16_t)vcpu,
+	};
+	if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_POST)
+		return post(s, &e, stop, data);
+	return forward_access(s, &e, stop, data);
 }
 
-enum access_result slot_access(struct slot *s, const struct bus_range *r,
-                               unsigned vcpu, const _Atomic uint32_t *stop,
-                               uint64_t offset, unsigned len, bool is_write,
-                               uint64_t *data) {
-  enum access_result res;
-  /* In and out of the slot: pairs with whoever changes the state and waits for
-   * in-flight 0.
-   */
-  uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
-  if (__builtin_expect(SLOT_WORD_STATE(w) == SLOT_SERVING, 1))
-    res =
-        serving_access(s, r, vcpu, stop, (uint32_t)offset, len, is_write, data);
-  else
-    res = policy_answer(s, len, is_write, data);
-  atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
-  return res;
+enum access_result slot_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
+			       const _Atomic uint32_t *stop, uint64_t offset, unsigned len,
+			       bool is_write, uint64_t *data)
+{
+	enum access_result res;
+	/* In and out of the slot: pairs with whoever changes the state and waits for in-flight 0.
+	 */
+	uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
+	if (__builtin_expect(SLOT_WORD_STATE(w) == SLOT_SERVING, 1))
+		res = serving_access(s, r, vcpu, stop, (uint32_t)offset, len, is_write, data);
+	else
+		res = policy_answer(s, len, is_write, data);
+	atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
+	return res;
 }
 
-bool slot_kick_stuck(struct slot *s, unsigned vcpu) {
-  struct slot_vcpu *pv = &s->pv[vcpu];
-  uint32_t now = atomic_load_explicit(&pv->kicks, memory_order_relaxed);
-  bool stuck = (now & 1) && now == pv->kicks_looked;
-  pv->kicks_looked = now;
-  return stuck;
+bool slot_kick_stuck(struct slot *s, unsigned vcpu)
+{
+	struct slot_vcpu *pv = &s->pv[vcpu];
+	uint32_t now = atomic_load_explicit(&pv->kicks, memory_order_relaxed);
+	bool stuck = (now & 1) && now == pv->kicks_looked;
+	pv->kicks_looked = now;
+	return stuck;
 }
 
-enum access_result slot_reset(struct slot *s, unsigned vcpu,
-                              const _Atomic uint32_t *stop) {
-  struct port_entry e = {.op = PORT_OP_RESET, .vcpu = (uint16_t)vcpu};
-  struct port_result res;
-  uint64_t data = 0;
-  bool answered = false;
-  enum access_result r;
-  uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
-  if (SLOT_WORD_STATE(w) == SLOT_SERVING && !still_silent(s))
-    r = forward(s, &e, stop, &res, &answered, &data);
-  else
-    r = policy_answer(s, 0, true, &data);
-  atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
-  return r;
+enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint32_t *stop)
+{
+	struct port_entry e = {.op = PORT_OP_RESET, .vcpu = (uint16_t)vcpu};
+	struct port_result res;
+	uint64_t data = 0;
+	bool answered = false;
+	enum access_result r;
+	uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
+	if (SLOT_WORD_STATE(w) == SLOT_SERVING && !still_silent(s))
+		r = forward(s, &e, stop, &res, &answered, &data);
+	else
+		r = policy_answer(s, 0, true, &data);
+	atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
+	return r;
 }
