@@ -139,6 +139,11 @@ bool slot_fail(struct slot *s, enum slot_state state, const char *fmt, ...)
 /** slot_why - copies the reason of the last failure, "" if none. Any thread. */
 void slot_why(struct slot *s, char *buf, size_t len);
 
+/** slot_access_now - as slot_access(), but only what needs no wait: a shadow read, or a posted write that finds room.
+ * True: *@data is the answer. False: nothing was done; slot_access() will. Any vCPU thread; never blocks. */
+bool slot_access_now(struct slot *s, const struct bus_range *r, unsigned vcpu, uint64_t offset,
+		     unsigned len, bool is_write, uint64_t *data);
+
 /** slot_access - one guest access to @r, a range of @s. Blocks up to the device's deadline.
  * @vcpu: index; @stop: ends waits when nonzero; @offset: within the range, @len 1, 2, 4, 8 and
  * inside it;

@@ -18,15 +18,21 @@
 /* One forwarded access in this many is timed for the histogram. */
 #define TIMED_EVERY 64u
 
-static void count(_Atomic uint64_t *c)
+/* With one vCPU there is one writer, and no locked add is needed. (The control thread's counters
+ * are others.) */
+static void count(struct slot *s, _Atomic uint64_t *c)
 {
-	atomic_fetch_add_explicit(c, 1, memory_order_relaxed);
+	if (__builtin_expect(s->cfg.vcpus == 1, 1))
+		atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + 1,
+				      memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(c, 1, memory_order_relaxed);
 }
 
 /* The answer when there is nobody to ask. */
 static enum access_result policy_answer(struct slot *s, unsigned len, bool is_write, uint64_t *data)
 {
-	count(&s->pp.port->counters.policy_answers);
+	count(s, &s->pp.port->counters.policy_answers);
 	switch (s->cfg.policy) {
 	case POLICY_STOP:
 		return ACCESS_STOP;
@@ -44,7 +50,8 @@ static enum access_result policy_answer(struct slot *s, unsigned len, bool is_wr
 
 static void nonsense(struct slot *s, const char *what)
 {
-	count(&s->pp.port->counters.bad_answers);
+	/* The control thread counts here, too. */
+	atomic_fetch_add_explicit(&s->pp.port->counters.bad_answers, 1, memory_order_relaxed);
 	slot_fail(s, SLOT_QUARANTINED, "%s wrote nonsense into its port: %s", s->cfg.name, what);
 }
 
@@ -58,7 +65,7 @@ static void kick(struct slot *s, unsigned vcpu)
 	bool blocked = put < 0 &&
 		       errno == EINTR; /* EAGAIN: the counter is at its end, so it is readable */
 	atomic_store_explicit(k, n + 2, memory_order_relaxed);
-	count(&s->pp.port->counters.wakes_sent);
+	count(s, &s->pp.port->counters.wakes_sent);
 	if (blocked)
 		nonsense(s, "its kick eventfd is full and blocks");
 }
@@ -66,7 +73,7 @@ static void kick(struct slot *s, unsigned vcpu)
 static void silent_begin(struct slot *s, uint64_t seq)
 {
 	uint64_t none = 0;
-	count(&s->pp.port->counters.deadline_misses);
+	count(s, &s->pp.port->counters.deadline_misses);
 	if (atomic_compare_exchange_strong(&s->silent_seq, &none, seq)) {
 		log_warn_limited(
 			"device=%s did not answer within %llu ms: its policy answers until it does",
@@ -159,7 +166,8 @@ static void spin_learn(struct slot *s, uint64_t took_ns)
 static void histogram(struct slot *s, uint64_t ns)
 {
 	unsigned b = ns ? 63u - (unsigned)__builtin_clzll(ns) : 0;
-	count(&s->pp.port->counters
+	count(s,
+	      &s->pp.port->counters
 		       .latency_log2_ns[b < PORT_LATENCY_BUCKETS ? b : PORT_LATENCY_BUCKETS - 1]);
 }
 
@@ -228,8 +236,8 @@ static enum access_result forward_access(struct slot *s, struct port_entry *e,
 {
 	struct port_result res = {0};
 	bool is_write = e->op == PORT_OP_WRITE, answered = false;
-	count(is_write ? &s->pp.port->counters.writes_forwarded
-		       : &s->pp.port->counters.reads_forwarded);
+	count(s, is_write ? &s->pp.port->counters.writes_forwarded
+			  : &s->pp.port->counters.reads_forwarded);
 	enum access_result r = forward(s, e, stop, &res, &answered, data);
 	if (answered && !is_write)
 		*data = (res.status == PORT_STATUS_OK ? res.data : UINT64_MAX) &
@@ -237,27 +245,36 @@ static enum access_result forward_access(struct slot *s, struct port_entry *e,
 	return r;
 }
 
+/* What follows a posted write that is in the ring as @seq. */
+static void posted(struct slot *s, unsigned vcpu, uint64_t seq)
+{
+	count(s, &s->pp.port->counters.writes_posted);
+	/* The largest of all vCPUs; release: whoever is told of this write by another vCPU sees it
+	 * here. */
+	uint64_t last = atomic_load_explicit(&s->posted_seq, memory_order_relaxed);
+	if (s->cfg.vcpus == 1)
+		atomic_store_explicit(&s->posted_seq, seq, memory_order_release);
+	else
+		while (last < seq && !atomic_compare_exchange_weak_explicit(
+					     &s->posted_seq, &last, seq, memory_order_release,
+					     memory_order_relaxed))
+			;
+	bool local;
+	if (port_needs_wake(&s->pp, &local)) {
+		publish_core(s);
+		kick(s, vcpu);
+	}
+}
+
 static enum access_result post(struct slot *s, struct port_entry *e, const _Atomic uint32_t *stop,
 			       uint64_t *data)
 {
 	uint64_t seq = 0, deadline = 0;
 	e->flags = PORT_F_POSTED;
-	count(&s->pp.port->counters.writes_posted);
 	int rc = push(s, e, stop, &deadline, &seq);
 	if (__builtin_expect(rc != 0, 0))
 		return wait_failed(s, rc, seq, e->width, true, data);
-	/* The largest of all vCPUs; release: whoever is told of this write by another vCPU sees it
-	 * here. */
-	uint64_t last = atomic_load_explicit(&s->posted_seq, memory_order_relaxed);
-	while (last < seq &&
-	       !atomic_compare_exchange_weak_explicit(&s->posted_seq, &last, seq,
-						      memory_order_release, memory_order_relaxed))
-		;
-	bool local;
-	if (port_needs_wake(&s->pp, &local)) {
-		publish_core(s);
-		kick(s, e->vcpu);
-	}
+	posted(s, e->vcpu, seq);
 	return ACCESS_OK;
 }
 
@@ -273,7 +290,7 @@ static bool shadow(struct slot *s, const struct bus_range *r, enum bus_read_way 
 	    !port_served(&s->pp, atomic_load_explicit(&s->posted_seq, memory_order_acquire)))
 		return false;
 	*data = port_shadow_read(&s->pp, r->shadow + offset, len) & width_mask(len);
-	count(&s->pp.port->counters.reads_shadow);
+	count(s, &s->pp.port->counters.reads_shadow);
 	return true;
 }
 
@@ -329,6 +346,56 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 		res = policy_answer(s, len, is_write, data);
 	atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
 	return res;
+}
+
+/* A posted write, if the ring has room now. */
+static bool post_now(struct slot *s, const struct bus_range *r, unsigned vcpu, uint32_t offset,
+		     unsigned len, uint64_t data)
+{
+	if (!(r->widths & len) || still_silent(s))
+		return false;
+	/* Not to a sleeper: its kick is a system call, which a hostile daemon can make block. */
+	uint32_t state = atomic_load_explicit(&s->pp.port->consumer.state, memory_order_relaxed);
+	if (state == PORT_ASLEEP || state == PORT_ASLEEP_LOCAL)
+		return false;
+	struct port_entry e = {
+		.op = PORT_OP_WRITE,
+		.width = (uint8_t)len,
+		.range = r->index,
+		.flags = PORT_F_POSTED,
+		.offset = offset,
+		.value = data & width_mask(len),
+		.vcpu = (uint16_t)vcpu,
+	};
+	uint64_t seq;
+	if (port_push(&s->pp, &e, &seq))
+		return false;
+	posted(s, vcpu, seq);
+	return true;
+}
+
+bool slot_access_now(struct slot *s, const struct bus_range *r, unsigned vcpu, uint64_t offset,
+		     unsigned len, bool is_write, uint64_t *data)
+{
+	bus_rule_t rule = offset < r->rules_len ? r->rules[offset] : 0;
+	if (!bus_rule_fits(rule, len))
+		return false;
+	if (!is_write) {
+		/* No in-flight count: the page is the slot's, not the daemon's, and stays mapped.
+		 */
+		uint64_t w = atomic_load_explicit(&s->word, memory_order_acquire);
+		return SLOT_WORD_STATE(w) == SLOT_SERVING &&
+		       bus_rule_read(rule) != BUS_READ_FORWARD &&
+		       shadow(s, r, (enum bus_read_way)bus_rule_read(rule), (uint32_t)offset, len,
+			      data);
+	}
+	if (bus_rule_write(rule) != BUS_WRITE_POST)
+		return false;
+	uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
+	bool done = SLOT_WORD_STATE(w) == SLOT_SERVING &&
+		    post_now(s, r, vcpu, (uint32_t)offset, len, *data);
+	atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
+	return done;
 }
 
 bool slot_kick_stuck(struct slot *s, unsigned vcpu)

@@ -40,6 +40,14 @@ static enum access_result unclaimed(struct vcpu *v, enum bus_space space, struct
 	return ACCESS_OK;
 }
 
+bool vcpu_mmio_now(void *opaque, unsigned vcpu, struct vm_exit *x)
+{
+	struct vm *vm = opaque;
+	const struct bus_range *r =
+		bus_lookup(&vm->bus, &vm->vcpus[vcpu].cache, BUS_MMIO, x->addr, x->len);
+	return r && slot_access_now(r->slot, r, vcpu, x->addr - r->base, x->len, x->is_write, &x->data);
+}
+
 /* False: the vCPU ends. */
 static bool access_exit(struct vcpu *v, enum bus_space space, struct vm_exit *x)
 {

@@ -11,6 +11,9 @@ int vcpus_create(struct vm *vm, struct err *err);
  * vm_notify(). */
 int vcpus_start(struct vm *vm, struct err *err);
 
+/** vcpu_mmio_now - engine_vm_config.mmio_now of struct vm @opaque. */
+bool vcpu_mmio_now(void *opaque, unsigned vcpu, struct vm_exit *x);
+
 /** vcpus_stop - asks all threads to end and wakes them wherever they wait. Does not wait; call it
  * again until vcpus_left is 0, since a wake-up can come just before a sleep. Control thread. */
 void vcpus_stop(struct vm *vm);

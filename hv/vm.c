@@ -160,7 +160,13 @@ static int create_engine(struct vm *vm, struct err *err)
 	vm->emem = (struct engine_mem){
 		.gpa = vm->mem.base.v, .size = vm->mem.size, .hva = vm->mem.hva};
 	vm->ecfg = (struct engine_vm_config){
-		.cpus = vm->cfg->cpus, .clock = &vm->clock, .mem = &vm->emem, .mem_count = 1};
+		.cpus = vm->cfg->cpus,
+		.clock = &vm->clock,
+		.mem = &vm->emem,
+		.mem_count = 1,
+		.mmio_now = vcpu_mmio_now,
+		.opaque = vm,
+	};
 	rc = vm->ops->vm_create(&vm->ecfg, &vm->evm, err);
 	return rc ? rc : vcpus_create(vm, err);
 }

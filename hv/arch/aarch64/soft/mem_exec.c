@@ -165,6 +165,23 @@ static void get_reg(const struct cpu *c, const struct access *a, unsigned rt, ui
 		store_le(data, a->esize, c->x[rt == 31 ? REG_ZERO : rt]);
 }
 
+/** answered_now - an access that hv answers without leaving the run loop. */
+static bool answered_now(struct cpu *c, const struct access *a, uint64_t pa, uint64_t *data)
+{
+	struct vm_exit x;
+
+	if (!c->vm->mmio_now)
+		return false;
+	x.len = (uint8_t)a->esize;
+	x.is_write = !a->load;
+	x.addr = pa;
+	x.data = *data;
+	if (!c->vm->mmio_now(c->vm->opaque, c->index, &x))
+		return false;
+	*data = x.data & width_mask(a->esize);
+	return true;
+}
+
 /** device_access - the in-core interrupt controller, or an exit. Like KVM, only what has a valid syndrome. */
 static bool device_access(struct cpu *c, const struct access *a, uint64_t pa)
 {
@@ -178,7 +195,8 @@ static bool device_access(struct cpu *c, const struct access *a, uint64_t pa)
 	}
 	if (!a->load)
 		data = c->x[a->rt == 31 ? REG_ZERO : a->rt] & width_mask(a->esize);
-	if (gic_mmio(c->vm->gic, c->index, pa, a->esize, !a->load, &data)) {
+	if (gic_mmio(c->vm->gic, c->index, pa, a->esize, !a->load, &data) ||
+	    answered_now(c, a, pa, &data)) {
 		if (a->load)
 			c->x[a->rt == 31 ? REG_JUNK : a->rt] = extend(data, a->esize, a->sign);
 		return true;

@@ -80,6 +80,8 @@ static int soft_vm_create(const struct engine_vm_config *cfg, struct engine_vm *
 		return err_set(err, ENOMEM, "no memory for a VM");
 	vm->cpus = cfg->cpus;
 	vm->clock = cfg->clock;
+	vm->mmio_now = cfg->mmio_now;
+	vm->opaque = cfg->opaque;
 	vm->mem_count = cfg->mem_count;
 	memcpy(vm->mem, cfg->mem, cfg->mem_count * sizeof(vm->mem[0]));
 	pthread_mutex_init(&vm->power_lock, NULL);

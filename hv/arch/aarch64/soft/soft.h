@@ -26,6 +26,8 @@ struct soft_vm {
 	struct guest_clock *clock;
 	struct engine_mem mem[SOFT_MEM_MAX];
 	unsigned mem_count;
+	bool (*mmio_now)(void *opaque, unsigned vcpu, struct vm_exit *exit); /* see engine_vm_config */
+	void *opaque;
 	struct gic *gic;
 	struct psci psci;
 	pthread_mutex_t power_lock; /* guards soft_vcpu.power, .on_entry, .on_context */
