@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hv/arch/aarch64/soft/mem.h"
-#include <string.h>
 #include "hv/arch/aarch64/soft/excp.h"
 #include "hv/arch/aarch64/soft/soft.h"
 
@@ -140,10 +139,8 @@ static void copy_elems(uint8_t *to, const uint8_t *from, const uint8_t *mem, uns
 {
 	if (esize > 8)
 		esize = 8;
-	if ((uintptr_t)mem & (esize - 1) || n % esize) {
-		memcpy(to, from, n);
-		return;
-	}
+	if ((uintptr_t)mem & (esize - 1) || n % esize)
+		esize = 1;
 	for (unsigned i = 0; i < n; i += esize)
 		copy_one(to + i, from + i, esize);
 }
@@ -152,14 +149,14 @@ void span_read(const struct mem_span *s, uint8_t *to, unsigned esize)
 {
 	copy_elems(to, s->p[0], s->p[0], s->n0, esize);
 	if (s->p[1])
-		memcpy(to + s->n0, s->p[1], s->len - s->n0);
+		copy_elems(to + s->n0, s->p[1], s->p[1], s->len - s->n0, 1);
 }
 
 void span_write(const struct mem_span *s, const uint8_t *from, unsigned esize)
 {
 	copy_elems(s->p[0], from, s->p[0], s->n0, esize);
 	if (s->p[1])
-		memcpy(s->p[1], from + s->n0, s->len - s->n0);
+		copy_elems(s->p[1], from + s->n0, s->p[1], s->len - s->n0, 1);
 }
 
 void mem_abort(struct cpu *c, uint32_t iss, uint64_t far)
