@@ -380,22 +380,16 @@ bool slot_access_now(struct slot *s, const struct bus_range *r, unsigned vcpu, u
 	bus_rule_t rule = offset < r->rules_len ? r->rules[offset] : 0;
 	if (!bus_rule_fits(rule, len))
 		return false;
-	if (!is_write) {
-		/* No in-flight count: the page is the slot's, not the daemon's, and stays mapped.
-		 */
-		uint64_t w = atomic_load_explicit(&s->word, memory_order_acquire);
-		return SLOT_WORD_STATE(w) == SLOT_SERVING &&
-		       bus_rule_read(rule) != BUS_READ_FORWARD &&
-		       shadow(s, r, (enum bus_read_way)bus_rule_read(rule), (uint32_t)offset, len,
-			      data);
-	}
-	if (bus_rule_write(rule) != BUS_WRITE_POST)
+	/* No in-flight count: page and ring are the slot's, not the daemon's. A write that is pushed while the daemon is
+	 * being replaced is served by whoever comes next. */
+	uint64_t w = atomic_load_explicit(&s->word, memory_order_acquire);
+	if (SLOT_WORD_STATE(w) != SLOT_SERVING)
 		return false;
-	uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
-	bool done = SLOT_WORD_STATE(w) == SLOT_SERVING &&
-		    post_now(s, r, vcpu, (uint32_t)offset, len, *data);
-	atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
-	return done;
+	if (is_write)
+		return bus_rule_write(rule) == BUS_WRITE_POST &&
+		       post_now(s, r, vcpu, (uint32_t)offset, len, *data);
+	return bus_rule_read(rule) != BUS_READ_FORWARD &&
+	       shadow(s, r, (enum bus_read_way)bus_rule_read(rule), (uint32_t)offset, len, data);
 }
 
 bool slot_kick_stuck(struct slot *s, unsigned vcpu)

@@ -129,16 +129,21 @@ int port_push(struct port_producer *pp, const struct port_entry *e, uint64_t *re
 	struct port *p = pp->port;
 	uint64_t t = atomic_load_explicit(&pp->tail, memory_order_relaxed);
 	for (;;) {
-		uint64_t used =
-			t - atomic_load_explicit(&p->consumer.head, memory_order_acquire);
-		if (used >= PORT_RING_ENTRIES) {
-			/* Another vCPU may have moved the tail and the consumer the head since @t was read. */
-			uint64_t again = atomic_load_explicit(&pp->tail, memory_order_relaxed);
-			if (again != t) {
-				t = again;
-				continue;
+		/* The head as seen before is enough while it shows room: its line is the consumer's. Acquire: the slot's
+		 * old content was read before the head moved past it. */
+		if (t - atomic_load_explicit(&pp->head_seen, memory_order_acquire) >= PORT_RING_ENTRIES) {
+			uint64_t head = atomic_load_explicit(&p->consumer.head, memory_order_acquire);
+			uint64_t used = t - head;
+			if (used >= PORT_RING_ENTRIES) {
+				/* Another vCPU may have moved the tail and the consumer the head since @t was read. */
+				uint64_t again = atomic_load_explicit(&pp->tail, memory_order_relaxed);
+				if (again != t) {
+					t = again;
+					continue;
+				}
+				return used > PORT_RING_ENTRIES ? -EPROTO : -EAGAIN;
 			}
-			return used > PORT_RING_ENTRIES ? -EPROTO : -EAGAIN;
+			atomic_store_explicit(&pp->head_seen, head, memory_order_release);
 		}
 		if (atomic_compare_exchange_weak_explicit(&pp->tail, &t, t + 1, memory_order_relaxed,
 							  memory_order_relaxed))
@@ -155,7 +160,6 @@ int port_push(struct port_producer *pp, const struct port_entry *e, uint64_t *re
 	slot->vcpu = e->vcpu;
 	slot->aux = e->aux;
 	atomic_store_explicit(entry_seq(slot), t + 1, memory_order_release);
-	atomic_store_explicit(&p->producer.tail, t + 1, memory_order_relaxed);
 	*ret_seq = t + 1;
 	return 0;
 }

@@ -109,25 +109,31 @@ enum port_wait {
 	PORT_WAKING_LOCAL = 5, /* was ASLEEP_LOCAL, a producer has kicked it: do not kick again, do not spin */
 };
 
-/** struct port_consumer_line - what the daemon publishes about itself. */
+/**
+ * struct port_consumer_line - what the daemon publishes about itself. The head moves with every entry, the rest seldom: they
+ * are apart (and not in neighbouring lines, which hosts fetch in pairs), so that a producer that looks at the state
+ * does not wait for the line that the consumer is writing.
+ */
 struct port_consumer_line {
-	_Atomic uint64_t head;	/* entries before this ticket are served and committed; low half is a futex */
-	_Atomic uint32_t state; /* enum port_wait */
-	_Atomic uint32_t epoch; /* epoch of the attached daemon */
+	_Atomic uint64_t head; /* entries before this ticket are served and committed; low half is a futex */
+	uint8_t pad0[120];
+	_Atomic uint32_t state;	    /* enum port_wait */
+	_Atomic uint32_t epoch;	    /* epoch of the attached daemon */
 	_Atomic uint32_t lines_gen; /* incremented after each change of a line word */
-	uint8_t pad[44];
+	uint8_t pad1[116];
 };
-static_assert(sizeof(struct port_consumer_line) == 64, "one cache line");
+static_assert(sizeof(struct port_consumer_line) == 256, "two pairs of cache lines");
+static_assert(offsetof(struct port_consumer_line, state) == 128, "layout");
 
 /** struct port_producer_line - what hv publishes about itself. Hints for the daemon only. */
 struct port_producer_line {
-	_Atomic uint64_t tail;	    /* mirror of the private tail, for stats and inspection */
+	_Atomic uint64_t reserved;    /* 0 */
 	_Atomic uint32_t room_waiter; /* PORT_ASLEEP: someone sleeps on head's futex for room */
 	_Atomic uint32_t last_core; /* host core of the vCPU that pushed last, + 1; 0 = unknown */
 	_Atomic uint32_t lines_seen; /* lines_gen up to which hv has sampled the line words */
-	uint8_t pad[44];
+	uint8_t pad[108];
 };
-static_assert(sizeof(struct port_producer_line) == 64, "one cache line");
+static_assert(sizeof(struct port_producer_line) == 128, "a pair of cache lines");
 
 /** struct port_line - one interrupt line. Survives the daemon. hv reads @word and @edges once each. */
 struct port_line {
@@ -188,8 +194,8 @@ struct port {
 	struct port_header hdr; /* 0x0000 */
 	uint8_t pad0[PORT_PAGE - sizeof(struct port_header)];
 	struct port_consumer_line consumer; /* 0x1000 */
-	struct port_producer_line producer; /* 0x1040 */
-	uint8_t pad1[PORT_PAGE - 128 - PORT_MAX_LINES * 16 - 8 * 64];
+	struct port_producer_line producer; /* 0x1100 */
+	uint8_t pad1[PORT_PAGE - 384 - PORT_MAX_LINES * 16 - 8 * 64];
 	struct port_line line[PORT_MAX_LINES];
 	struct port_counters counters;
 	struct port_completion comp[PORT_MAX_VCPUS]; /* 0x2000 */
@@ -197,7 +203,7 @@ struct port {
 	uint8_t shadow[];			     /* 0x7000, PORT_MAX_SHADOW_PAGES at most */
 };
 static_assert(offsetof(struct port, consumer) == 0x1000, "layout");
-static_assert(offsetof(struct port, producer) == 0x1040, "layout");
+static_assert(offsetof(struct port, producer) == 0x1100, "layout");
 static_assert(offsetof(struct port, line) == 0x1d00, "layout");
 static_assert(offsetof(struct port, counters) == 0x1e00, "layout");
 static_assert(offsetof(struct port, comp) == 0x2000, "layout");
@@ -216,6 +222,7 @@ static inline size_t port_size(unsigned shadow_pages)
 struct port_producer {
 	struct port *port; /* borrows the mapping */
 	_Atomic uint64_t tail;
+	_Atomic uint64_t head_seen; /* the consumer's head when it was last looked at: never ahead of it */
 	_Atomic uint32_t epoch; /* of the daemon whose answers count; 0 = none */
 	_Atomic uint32_t dead;	/* nonzero: nobody will answer; waits end at once with -EPIPE */
 	unsigned lines;

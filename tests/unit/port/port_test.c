@@ -101,12 +101,19 @@ static void nonsense_head_is_told_apart_from_full(void **state)
 	struct fixture *f = *state;
 	struct port_entry e = {.op = PORT_OP_WRITE, .width = 4, .flags = PORT_F_POSTED};
 	uint64_t seq;
-	atomic_store(&f->pp.port->consumer.head, 77);
-	assert_int_equal(port_push(&f->pp, &e, &seq), -EPROTO);
+	/* It is looked at when the room seen before is used up. */
+	for (unsigned i = 0; i < PORT_RING_ENTRIES; i++)
+		assert_int_equal(port_push(&f->pp, &e, &seq), 0);
+	atomic_store(&f->pp.port->consumer.head, PORT_RING_ENTRIES + 77);
+	assert_int_equal(port_push(&f->pp, &e, &seq), -EPROTO); /* ahead of the tail */
 	atomic_store(&f->pp.port->consumer.head, (uint64_t)-5);
-	assert_int_equal(port_push(&f->pp, &e, &seq), 0); /* 5 entries behind: possible */
-	atomic_store(&f->pp.port->consumer.head, (uint64_t)-5000);
-	assert_int_equal(port_push(&f->pp, &e, &seq), -EPROTO);
+	assert_int_equal(port_push(&f->pp, &e, &seq), -EPROTO); /* went back */
+	atomic_store(&f->pp.port->consumer.head, 0);
+	assert_int_equal(port_push(&f->pp, &e, &seq), -EAGAIN);
+	atomic_store(&f->pp.port->consumer.head, 5);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(port_push(&f->pp, &e, &seq), 0);
+	assert_int_equal(port_push(&f->pp, &e, &seq), -EAGAIN);
 }
 
 static void answers_of_another_epoch_or_status_do_not_count(void **state)
