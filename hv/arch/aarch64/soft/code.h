@@ -18,7 +18,7 @@
 #include "hv/arch/aarch64/soft/op.h"
 #include "hv/arch/aarch64/soft/tlb.h"
 
-#define CODE_ARENA_MAX (10u << 20)
+#define CODE_ARENA_MAX (6u << 20)
 #define CODE_HASH_BITS 10
 #define CODE_BLOCK_MAX 64u
 
