@@ -50,6 +50,8 @@ static const struct slot_ops device_slot_ops = {
  * connection. */
 static void device_cut(struct device *d)
 {
+	if (d->slot)
+		atomic_store(&d->slot->daemon_pid, 0);
 	watch_stop(&d->dock_watch);
 	watch_stop(&d->pid_watch);
 	fd_close(&d->dock_fd);
@@ -141,6 +143,7 @@ static void on_serving(struct device *d, const Outrigger__Serving *s)
 {
 	log_info("device=%s serving pid=%d sandbox=%.80s", d->cfg->name, d->pid, s->sandbox);
 	d->stage = STAGE_UP;
+	atomic_store(&d->slot->daemon_pid, d->pid);
 	slot_serve(d->slot);
 	slot_lines_sample(d->slot); /* a resumed device's lines may already be up */
 	devices_review(d->vm);

@@ -92,6 +92,7 @@ struct slot {
 	_Atomic uint64_t posted_seq; /* the last posted write; shadow reads wait for it */
 	_Atomic uint64_t
 		silent_seq; /* the request whose deadline passed; 0 = the daemon is on time */
+	_Atomic int32_t daemon_pid; /* of the docked daemon, to bind it to a core; 0: none */
 	bool can_spin;	    /* more than one host core */
 	int port_fd, state_fd, kick_fd, irq_fd;
 	size_t port_bytes;

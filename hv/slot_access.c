@@ -15,6 +15,8 @@
  * answers within about 200 ns; a look with its pause takes 10 ns to 40 ns. */
 #define QUICK_LOOKS 64
 #define SPIN_MAX_NS 50000u
+/* How often a vCPU offers its core to the daemon that was just woken on it, before it sleeps. */
+#define LOCAL_YIELDS 4
 /* One forwarded access in this many is timed for the histogram. */
 #define TIMED_EVERY 64u
 
@@ -68,6 +70,24 @@ static void kick(struct slot *s, unsigned vcpu)
 	count(s, &s->pp.port->counters.wakes_sent);
 	if (blocked)
 		nonsense(s, "its kick eventfd is full and blocks");
+}
+
+/* A cold daemon is bound to the core of the vCPU that asked last. If the vCPU has moved since, the daemon is bound to where it
+ * is now: a wake-up on the same core costs a tenth of one that must bring another core out of its halt. */
+static void bring_near(struct slot *s)
+{
+	struct port *p = s->pp.port;
+	uint32_t core = atomic_load_explicit(&p->producer.last_core, memory_order_relaxed);
+	if (core == atomic_load_explicit(&p->consumer.core, memory_order_relaxed))
+		return;
+	int pid = atomic_load_explicit(&s->daemon_pid, memory_order_relaxed);
+	cpu_set_t set;
+	if (pid <= 0 || !core || core > CPU_SETSIZE)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(core - 1, &set);
+	if (sched_setaffinity(pid, sizeof(set), &set) == 0)
+		atomic_store_explicit(&p->consumer.core, core, memory_order_relaxed);
 }
 
 static void silent_begin(struct slot *s, uint64_t seq)
@@ -171,10 +191,27 @@ static void histogram(struct slot *s, uint64_t ns)
 		       .latency_log2_ns[b < PORT_LATENCY_BUCKETS ? b : PORT_LATENCY_BUCKETS - 1]);
 }
 
-static int wait_answer(struct slot *s, unsigned vcpu, uint64_t seq, bool may_spin,
+/*
+ * The daemon was woken on this very core: hand it over and stay runnable. A vCPU that slept would be woken on whatever core is
+ * idle, which costs a wake-up across cores and carries it away from its daemons.
+ */
+static bool yield_answer(struct slot *s, unsigned vcpu, uint64_t seq, struct port_result *res, int *ret_rc)
+{
+	for (int i = 0; i < LOCAL_YIELDS; i++) {
+		if (port_poll_done(&s->pp, vcpu, seq, res, ret_rc))
+			return true;
+		sched_yield();
+	}
+	return false;
+}
+
+static int wait_answer(struct slot *s, unsigned vcpu, uint64_t seq, bool local,
 		       const _Atomic uint32_t *stop, uint64_t deadline, struct port_result *res)
 {
 	int rc;
+	bool may_spin = s->can_spin && !local;
+	if (local && yield_answer(s, vcpu, seq, res, &rc))
+		return rc;
 	if (may_spin)
 		for (int i = 0; i < QUICK_LOOKS; i++) {
 			if (port_poll_done(&s->pp, vcpu, seq, res, &rc))
@@ -215,9 +252,12 @@ static enum access_result forward(struct slot *s, const struct port_entry *e,
 	publish_core(s);
 	int rc = push(s, e, stop, &deadline, &seq);
 	if (!rc) {
-		if (port_needs_wake(&s->pp, &local))
+		if (port_needs_wake(&s->pp, &local)) {
+			if (local)
+				bring_near(s);
 			kick(s, e->vcpu);
-		rc = wait_answer(s, e->vcpu, seq, s->can_spin && !local, stop, deadline, res);
+		}
+		rc = wait_answer(s, e->vcpu, seq, local, stop, deadline, res);
 	}
 	if (__builtin_expect(rc != 0, 0))
 		return wait_failed(s, rc, seq, e->width, is_write, data);

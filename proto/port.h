@@ -120,7 +120,8 @@ struct port_consumer_line {
 	_Atomic uint32_t state;	    /* enum port_wait */
 	_Atomic uint32_t epoch;	    /* epoch of the attached daemon */
 	_Atomic uint32_t lines_gen; /* incremented after each change of a line word */
-	uint8_t pad1[116];
+	_Atomic uint32_t core;	    /* host core + 1 that an ASLEEP_LOCAL consumer is bound to; 0: none */
+	uint8_t pad1[112];
 };
 static_assert(sizeof(struct port_consumer_line) == 256, "two pairs of cache lines");
 static_assert(offsetof(struct port_consumer_line, state) == 128, "layout");

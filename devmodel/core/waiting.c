@@ -86,7 +86,7 @@ bool waiting_spin(struct waiting *w, struct port_consumer *pc, uint64_t limit_ns
 	return false;
 }
 
-bool waiting_settle(struct waiting *w, const struct port_consumer *pc)
+bool waiting_settle(struct waiting *w, struct port_consumer *pc)
 {
 	int core = producer_core(pc);
 	if (!core_allowed(w, core))
@@ -99,6 +99,7 @@ bool waiting_settle(struct waiting *w, const struct port_consumer *pc)
 	if (sched_setaffinity(0, sizeof(set), &set))
 		return false;
 	w->pinned = core;
+	atomic_store_explicit(&pc->port->consumer.core, (uint32_t)core + 1, memory_order_relaxed);
 	return true;
 }
 

@@ -35,7 +35,7 @@ void waiting_init(struct waiting *w);
 bool waiting_spin(struct waiting *w, struct port_consumer *pc, uint64_t limit_ns);
 
 /** waiting_settle - before sleeping: goes to the producer's core. Returns what port_sleep_begin() wants as @local. */
-bool waiting_settle(struct waiting *w, const struct port_consumer *pc);
+bool waiting_settle(struct waiting *w, struct port_consumer *pc);
 
 /** waiting_woke - after sleeping for @slept_ns; @by_request: the ring has something. May make the device hot. */
 void waiting_woke(struct waiting *w, const struct port_consumer *pc, uint64_t slept_ns,
