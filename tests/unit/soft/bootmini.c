@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine of one program around the software engine: RAM, an imitation of a PL011's data and flag registers, and a
- * device tree from a file. For work on the engine, without hv, daemons or ports.
+ * A machine of one program around the software engine: RAM, an imitation of a PL011's data and flag
+ *registers, and a device tree from a file. For work on the engine, without hv, daemons or ports.
  *
  *	bootmini KERNEL INITRD|- DTB|- [MIB] [CPUS]
  *
- * A kernel with the arm64 Image magic is loaded at the start of RAM, anything else 0x80000 above it; x0 = DTB. The DTB's
- * /chosen must already hold bootargs and the initramfs at RAM + 128 MiB (or less: see INITRD_OFFSET).
+ * A kernel with the arm64 Image magic is loaded at the start of RAM, anything else 0x80000 above
+ *it; x0 = DTB. The DTB's /chosen must already hold bootargs and the initramfs at RAM + 128 MiB (or
+ *less: see INITRD_OFFSET).
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -53,7 +54,8 @@ static long file_load(const char *path, uint8_t *to, size_t max)
 	}
 }
 
-/** uart - DR writes to standard output; FR says empty and idle; identification registers of a PL011. */
+/** uart - DR writes to standard output; FR says empty and idle; identification registers of a
+ * PL011. */
 static void uart(struct mini *m, struct vm_exit *x)
 {
 	static const uint8_t id[8] = {0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
@@ -130,7 +132,9 @@ static void report(const struct mini *m, uint64_t ns)
 		soft_engine.vcpu_stats(m->vcpu[i], &st);
 		n += st.instructions;
 	}
-	fprintf(stderr, "bootmini: end=%d seconds=%.3f instructions=%llu mips=%.0f exits=%llu chars=%llu unclaimed=%llu\n",
+	fprintf(stderr,
+		"bootmini: end=%d seconds=%.3f instructions=%llu mips=%.0f exits=%llu chars=%llu "
+		"unclaimed=%llu\n",
 		(int)m->how, (double)ns / 1e9, (unsigned long long)n, (double)n * 1e3 / (double)ns,
 		(unsigned long long)m->exits, (unsigned long long)m->chars,
 		(unsigned long long)m->unclaimed);
@@ -166,14 +170,17 @@ int main(int argc, char **argv)
 		memmove(ram + RAW_OFFSET, ram, (size_t)n);
 		memset(ram, 0, RAW_OFFSET);
 	}
-	if (n <= 0 || (strcmp(argv[2], "-") && file_load(argv[2], ram + INITRD_OFFSET, size - INITRD_OFFSET) < 0) ||
+	if (n <= 0 ||
+	    (strcmp(argv[2], "-") &&
+	     file_load(argv[2], ram + INITRD_OFFSET, size - INITRD_OFFSET) < 0) ||
 	    (strcmp(argv[3], "-") && file_load(argv[3], ram + DTB_OFFSET, 2u << 20) < 0)) {
 		perror("bootmini: load");
 		return 1;
 	}
 	guest_clock_start(&clock);
 	struct engine_mem mem = {.gpa = BOARD_RAM_BASE, .size = size, .hva = ram};
-	struct engine_vm_config cfg = {.cpus = m.cpus, .clock = &clock, .mem = &mem, .mem_count = 1};
+	struct engine_vm_config cfg = {
+		.cpus = m.cpus, .clock = &clock, .mem = &mem, .mem_count = 1};
 	if (soft_engine.vm_create(&cfg, &m.vm, &err)) {
 		fprintf(stderr, "%s\n", err.msg);
 		return 1;

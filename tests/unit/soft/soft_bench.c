@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * soft-bench: guest instructions a second of the engine alone, on three generated programs: a tight loop of arithmetic,
- * a copy loop, and a mix of 600 functions (about 34 000 words) called in random order through a table.
+ * soft-bench: guest instructions a second of the engine alone, on three generated programs: a tight
+ * loop of arithmetic, a copy loop, and a mix of 600 functions (about 34 000 words) called in random
+ * order through a table.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #define BASE 0x40000000ull
 #define SIZE (8u << 20)
 #define FUNCTIONS 600u
-#define CODE_AT 0x10000u  /* functions */
+#define CODE_AT 0x10000u   /* functions */
 #define TABLE_AT 0x400000u /* their addresses, in random order */
 #define TABLE_SIZE 4096u
 #define DATA_AT 0x500000u
@@ -71,7 +72,7 @@ static void emit_some(struct out *o)
 		emit(o, 0xcb000000u | m << 16 | n << 5 | d);	/* sub */
 		break;
 	default:
-		emit(o, 0xb4000040u | n); /* cbz n,+8 */
+		emit(o, 0xb4000040u | n);		     /* cbz n,+8 */
 		emit(o, 0x9b007c00u | m << 16 | n << 5 | d); /* mul */
 		break;
 	}
@@ -142,11 +143,12 @@ static void run(const char *name, const uint32_t *code, size_t words, uint64_t r
 int main(void)
 {
 	static const uint32_t loop[] = {
-		0x8b170000, 0xca000021, 0xd3441c22, 0x8b020063, 0x91000484, /* add eor ubfx add add */
-		0xf10006f7, 0x54ffff41, SVC0,				   /* subs; b.ne */
+		0x8b170000, 0xca000021, 0xd3441c22,
+		0x8b020063, 0x91000484,	      /* add eor ubfx add add */
+		0xf10006f7, 0x54ffff41, SVC0, /* subs; b.ne */
 	};
 	static const uint32_t copy[] = {
-		0xaa1303e0, 0xaa1403e1, 0xd2804002,		/* 1: mov x0,x19; mov x1,x20; mov x2,#512 */
+		0xaa1303e0, 0xaa1403e1, 0xd2804002, /* 1: mov x0,x19; mov x1,x20; mov x2,#512 */
 		0xa8c11003, 0xa8811023, 0xf1000442, 0x54ffffa1, /* 2: ldp; stp; subs; b.ne 2b */
 		0xf10006f7, 0x54ffff01, SVC0,
 	};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The CPU by itself, through the flat-memory interface. Instruction words are written out; comments say them. */
+/* The CPU by itself, through the flat-memory interface. Instruction words are written out; comments
+ * say them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@ static struct soft_test *create(const uint32_t *code, size_t words)
 	memcpy(soft_test_mem(t), code, words * 4);
 	return t;
 }
-#define CREATE(...) create((const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
+#define CREATE(...)                                                                                \
+	create((const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
 
 static void put(struct soft_test *t, uint64_t va, uint32_t word)
 {
@@ -34,8 +36,8 @@ static void loop_runs_and_counts(void **state)
 {
 	(void)state;
 	/* mov x0,#1000; mov x1,#0; 1: add x1,x1,x0; subs x0,x0,#1; b.ne 1b; svc #7 */
-	struct soft_test *t = CREATE(0xd2807d00, 0xd2800001, 0x8b000021, 0xf1000400, 0x54ffffc1,
-				     0xd40000e1);
+	struct soft_test *t =
+		CREATE(0xd2807d00, 0xd2800001, 0x8b000021, 0xf1000400, 0x54ffffc1, 0xd40000e1);
 	assert_int_equal(soft_test_run(t, 0), SOFT_TEST_SVC);
 	assert_int_equal(soft_test_x(t, 1), 500500);
 	assert_int_equal(soft_test_stop_info(t)->imm, 7);
@@ -48,7 +50,8 @@ static void loop_runs_and_counts(void **state)
 static void limit_stops_at_exactly_that_many(void **state)
 {
 	(void)state;
-	struct soft_test *t = CREATE(0xd2807d00, 0xd2800001, 0x8b000021, 0xf1000400, 0x54ffffc1, SVC0);
+	struct soft_test *t =
+		CREATE(0xd2807d00, 0xd2800001, 0x8b000021, 0xf1000400, 0x54ffffc1, SVC0);
 	for (uint64_t n = 1; n < 12; n++) {
 		soft_test_set_pc(t, BASE);
 		assert_int_equal(soft_test_run(t, n), SOFT_TEST_LIMIT);
@@ -146,7 +149,8 @@ static void faulting_access_changes_nothing(void **state)
 static void narrow_loads_extend(void **state)
 {
 	(void)state;
-	/* ldrsb w1,[x0]; ldrsb x2,[x0]; ldrsh w3,[x0]; ldrsh x4,[x0]; ldrsw x5,[x0]; ldrb w6; ldrh w7; svc */
+	/* ldrsb w1,[x0]; ldrsb x2,[x0]; ldrsh w3,[x0]; ldrsh x4,[x0]; ldrsw x5,[x0]; ldrb w6; ldrh
+	 * w7; svc */
 	struct soft_test *t = CREATE(0x39c00001, 0x39800002, 0x79c00003, 0x79800004, 0xb9800005,
 				     0x39400006, 0x79400007, SVC0);
 	store_le(soft_test_mem(t) + 0x1000, 8, 0x8182838485868788ull);
@@ -204,7 +208,8 @@ static void exclusives_pass_and_fail(void **state)
 static void ic_ivau_drops_decoded_code(void **state)
 {
 	(void)state;
-	/* 0: mov w5,#1; 4: str w1,[x0]; ic ivau,x0; isb; b +4; target: mov w5,#1 -> patched to #2; svc */
+	/* 0: mov w5,#1; 4: str w1,[x0]; ic ivau,x0; isb; b +4; target: mov w5,#1 -> patched to #2;
+	 * svc */
 	struct soft_test *t = CREATE(0x52800025, 0xb9000001, 0xd50b7520, 0xd5033fdf, 0x14000001,
 				     0x52800025, SVC0);
 	soft_test_set_x(t, 0, BASE + 20);
@@ -225,7 +230,7 @@ static void full_arena_is_dropped(void **state)
 	(void)state;
 	struct soft_test *t = CREATE(NOP);
 	for (uint64_t a = BASE; a < BASE + (2u << 20) - 8; a += 4)
-		put(t, a, 0x91000400); /* add x0,x0,#1 */
+		put(t, a, 0x91000400);		   /* add x0,x0,#1 */
 	put(t, BASE + (2u << 20) - 8, 0xf1000421); /* subs x1,x1,#1 */
 	put(t, BASE + (2u << 20) - 4, 0x54000041); /* b.ne +8 */
 	put(t, BASE + (2u << 20), SVC0);
@@ -247,10 +252,13 @@ static void stops_are_told_apart(void **state)
 		enum soft_test_stop stop;
 		unsigned off; /* of pc */
 	} cases[] = {
-		{0xd4200020, SOFT_TEST_BRK, 0},	  {0xd4000002, SOFT_TEST_HVC, 4},
-		{0x00000000, SOFT_TEST_UNDEF, 0}, {0xd4000003, SOFT_TEST_UNDEF, 0}, /* smc */
-		{0xd503207f, SOFT_TEST_WFI, 4},	  {0xd61f0000, SOFT_TEST_FETCH_ABORT, 0x1000}, /* br x0 */
-		{0xf9400000, SOFT_TEST_DATA_ABORT, 0}, /* ldr x0,[x0] */
+		{0xd4200020, SOFT_TEST_BRK, 0},
+		{0xd4000002, SOFT_TEST_HVC, 4},
+		{0x00000000, SOFT_TEST_UNDEF, 0},
+		{0xd4000003, SOFT_TEST_UNDEF, 0}, /* smc */
+		{0xd503207f, SOFT_TEST_WFI, 4},
+		{0xd61f0000, SOFT_TEST_FETCH_ABORT, 0x1000}, /* br x0 */
+		{0xf9400000, SOFT_TEST_DATA_ABORT, 0},	     /* ldr x0,[x0] */
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct soft_test *t = CREATE(cases[i].word);
@@ -265,8 +273,15 @@ static void stops_are_told_apart(void **state)
 static void conditions_agree_fused_and_stepped(void **state)
 {
 	(void)state;
-	static const uint64_t v[] = {0, 1, 2, 0x7fffffffull, 0x80000000ull, 0xffffffffull,
-				     0x7fffffffffffffffull, 0x8000000000000000ull, ~0ull};
+	static const uint64_t v[] = {0,
+				     1,
+				     2,
+				     0x7fffffffull,
+				     0x80000000ull,
+				     0xffffffffull,
+				     0x7fffffffffffffffull,
+				     0x8000000000000000ull,
+				     ~0ull};
 	static const uint32_t setter[] = {
 		0xeb02003f, 0x6b02003f, 0xab02003f, 0x2b02003f, /* cmp, cmp w, cmn, cmn w */
 		0xea02003f, 0x6a02003f,				/* tst, tst w */
@@ -280,7 +295,8 @@ static void conditions_agree_fused_and_stepped(void **state)
 			put(t, BASE + 8, 0xd2800000);	   /* mov x0,#0 */
 			put(t, BASE + 12, SVC0);
 			put(t, BASE + 16, 0xd2800020); /* mov x0,#1 */
-			put(t, BASE + 20, 0x9a9f07e3 | cc << 12); /* csinc x3,xzr,xzr,cc: 0 if it holds */
+			put(t, BASE + 20,
+			    0x9a9f07e3 | cc << 12); /* csinc x3,xzr,xzr,cc: 0 if it holds */
 			put(t, BASE + 24, SVC0);
 			soft_test_flush(t);
 			for (size_t i = 0; i < ARRAY_LEN(v) * ARRAY_LEN(v); i++) {
@@ -301,7 +317,8 @@ static void conditions_agree_fused_and_stepped(void **state)
 				assert_int_equal(x0[0], x0[1]);
 				assert_int_equal(f[0], f[1]);
 				if (i == 0)
-					i += (size_t)(cc + s) % 3; /* stepping decodes anew: a sample */
+					i += (size_t)(cc + s) %
+					     3; /* stepping decodes anew: a sample */
 				i += 6;
 			}
 		}

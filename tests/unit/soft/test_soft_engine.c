@@ -30,11 +30,13 @@ static void vm_start(struct vm *m, unsigned cpus, const uint32_t *code, size_t w
 	struct err err;
 	memset(m, 0, sizeof(*m));
 	guest_clock_start(&m->clock);
-	uint8_t *ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *ram =
+		mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(ram, MAP_FAILED);
 	memcpy(ram, code, words * 4);
 	m->mem = (struct engine_mem){.gpa = RAM, .size = RAM_SIZE, .hva = ram};
-	struct engine_vm_config cfg = {.cpus = cpus, .clock = &m->clock, .mem = &m->mem, .mem_count = 1};
+	struct engine_vm_config cfg = {
+		.cpus = cpus, .clock = &m->clock, .mem = &m->mem, .mem_count = 1};
 	assert_int_equal(soft_engine.vm_create(&cfg, &m->evm, &err), 0);
 	for (unsigned i = 0; i < cpus; i++) {
 		struct engine_boot boot = {.entry = RAM, .powered_on = i == 0};
@@ -44,8 +46,9 @@ static void vm_start(struct vm *m, unsigned cpus, const uint32_t *code, size_t w
 		soft_engine.vcpu_reset(m->v[i], &boot);
 	}
 }
-#define START(m, cpus, ...) \
-	vm_start(m, cpus, (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
+#define START(m, cpus, ...)                                                                        \
+	vm_start(m, cpus, (const uint32_t[]){__VA_ARGS__},                                         \
+		 sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
 
 static void vm_stop(struct vm *m)
 {
@@ -73,9 +76,10 @@ static void mmio_leaves_and_comes_back(void **state)
 	(void)state;
 	struct vm m;
 	struct vm_exit x = {0};
-	/* strh w1,[x0]; ldrsb x2,[x0,#4]; ldrsh w3,[x0,#6]; ldr x4,[x0,#8]; str xzr,[x0,#16]; ldr wzr,[x0]; mov x0,#8..; hvc */
-	START(&m, 1, 0x79000001, 0x39801002, 0x79c00c03, 0xf9400404, 0xf900081f, 0xb940001f, 0xd2b08000,
-	      0xf2800100, HVC0);
+	/* strh w1,[x0]; ldrsb x2,[x0,#4]; ldrsh w3,[x0,#6]; ldr x4,[x0,#8]; str xzr,[x0,#16]; ldr
+	 * wzr,[x0]; mov x0,#8..; hvc */
+	START(&m, 1, 0x79000001, 0x39801002, 0x79c00c03, 0xf9400404, 0xf900081f, 0xb940001f,
+	      0xd2b08000, 0xf2800100, HVC0);
 	soft_engine.vcpu_run(m.v[0], &x);
 	expect_mmio(&x, true, 0x09000000, 2);
 	assert_int_equal(x.data, 0x7788);
@@ -109,7 +113,8 @@ static void mmio_leaves_and_comes_back(void **state)
 /* Vector at VBAR + 0x200: mrs x5,esr; mrs x6,far; mrs x7,elr; poweroff. */
 static void put_vector(struct vm *m)
 {
-	static const uint32_t v[] = {0xd5385205, 0xd5386006, 0xd5384027, 0xd2b08000, 0xf2800100, HVC0};
+	static const uint32_t v[] = {0xd5385205, 0xd5386006, 0xd5384027,
+				     0xd2b08000, 0xf2800100, HVC0};
 	memcpy(m->mem.hva + 0x800 + 0x200, v, sizeof(v));
 }
 
@@ -200,17 +205,18 @@ static void timer_ends_wfi(void **state)
 	struct vm m;
 	struct vm_exit x = {0};
 	START(&m, 1, /* GICR: wake up, enable PPI 27; GICD: group 1 on; ICC: group 1 on, PMR open */
-	      0xd2a10140,			/* mov x0,#0x080a0000 */
-	      0xb900141f,			/* str wzr,[x0,#0x14] WAKER */
-	      0x91404000,			/* add x0,x0,#0x10000 */
-	      0x12800001, 0xb9008001,		/* mov w1,#-1; str w1,[x0,#0x80] IGROUPR0 */
-	      0xb9010001,			/* str w1,[x0,#0x100] ISENABLER0 */
-	      0xd2a10000, 0x52800641, 0xb9000001, /* mov x0,#0x08000000; mov w1,#0x32; str w1,[x0] CTLR */
+	      0xd2a10140,	      /* mov x0,#0x080a0000 */
+	      0xb900141f,	      /* str wzr,[x0,#0x14] WAKER */
+	      0x91404000,	      /* add x0,x0,#0x10000 */
+	      0x12800001, 0xb9008001, /* mov w1,#-1; str w1,[x0,#0x80] IGROUPR0 */
+	      0xb9010001,	      /* str w1,[x0,#0x100] ISENABLER0 */
+	      0xd2a10000, 0x52800641,
+	      0xb9000001, /* mov x0,#0x08000000; mov w1,#0x32; str w1,[x0] CTLR */
 	      0x92401fe1, 0xd2801fe1, 0xd5184601, /* mov x1,#0xff; msr icc_pmr_el1,x1 */
-	      0xd2800021, 0xd518cce1,		/* mov x1,#1; msr icc_igrpen1_el1,x1 */
-	      0xd29e8481, 0xd51be301,		/* mov x1,#0xf424; msr cntv_tval_el0,x1 */
-	      0xd2800021, 0xd51be321,		/* mov x1,#1; msr cntv_ctl_el0,x1 */
-	      WFI, 0xd538cc02,			/* mrs x2,icc_iar1_el1 */
+	      0xd2800021, 0xd518cce1,		  /* mov x1,#1; msr icc_igrpen1_el1,x1 */
+	      0xd29e8481, 0xd51be301,		  /* mov x1,#0xf424; msr cntv_tval_el0,x1 */
+	      0xd2800021, 0xd51be321,		  /* mov x1,#1; msr cntv_ctl_el0,x1 */
+	      WFI, 0xd538cc02,			  /* mrs x2,icc_iar1_el1 */
 	      0xd2b08000, 0xf2800100, HVC0);
 	uint64_t before = guest_clock_ns(&m.clock);
 	soft_engine.vcpu_run(m.v[0], &x);
@@ -229,34 +235,37 @@ static void *run_thread(void *v)
 	return (void *)(uintptr_t)x.reason;
 }
 
-/* CPU 0 starts CPU 1 by CPU_ON; both count to 20000 in one word with LDXR/STXR; CPU 0 sees 40000. */
+/* CPU 0 starts CPU 1 by CPU_ON; both count to 20000 in one word with LDXR/STXR; CPU 0 sees 40000.
+ */
 static void two_vcpus_share_a_counter(void **state)
 {
 	(void)state;
 	struct vm m;
 	pthread_t th;
-	START(&m, 2,
-	      0xd2b88000, 0xf2800060,	/* mov x0,#0xc4000003: CPU_ON */
-	      0xd2800021,		/* mov x1,#1 */
-	      0xd2a80002, 0xf2802002,	/* mov x2,#0x40000100 */
-	      HVC0,			/* 0x14 */
-	      0x9400003a,		/* bl 0x100 */
-	      0xb9400c62,		/* 1: ldr w2,[x3,#12]: CPU 1 is done */
-	      0x34ffffe2,		/* cbz w2,1b */
-	      0xb9400064,		/* ldr w4,[x3] */
+	START(&m, 2, 0xd2b88000, 0xf2800060, /* mov x0,#0xc4000003: CPU_ON */
+	      0xd2800021,		     /* mov x1,#1 */
+	      0xd2a80002, 0xf2802002,	     /* mov x2,#0x40000100 */
+	      HVC0,			     /* 0x14 */
+	      0x9400003a,		     /* bl 0x100 */
+	      0xb9400c62,		     /* 1: ldr w2,[x3,#12]: CPU 1 is done */
+	      0x34ffffe2,		     /* cbz w2,1b */
+	      0xb9400064,		     /* ldr w4,[x3] */
 	      0xd2b08000, 0xf2800100, HVC0);
 	static const uint32_t count[] = {
-		/* 0x100 */ 0xd2a80003, 0xf2840003, /* mov x3,#0x40002000 */
-		0x5289c405,			    /* mov w5,#20000 */
-		/* 0x10c */ 0x885f7c66,		    /* ldxr w6,[x3] */
-		0x110004c6,			    /* add w6,w6,#1 */
-		0x88077c66,			    /* stxr w7,w6,[x3] */
-		0x35ffffa7,			    /* cbnz w7,0x10c */
-		0x510004a5, 0x35ffff65,		    /* sub w5,w5,#1; cbnz w5,0x10c */
-		0xd53800a8, 0x92401d08,		    /* mrs x8,mpidr_el1; and x8,x8,#0xff */
-		0xb4000068,			    /* cbz x8,+12 */
-		0xb9000c68,			    /* str w8,[x3,#12] */
-		0x14000000,			    /* b . */
+		/* 0x100 */ 0xd2a80003,
+		0xf2840003,		/* mov x3,#0x40002000 */
+		0x5289c405,		/* mov w5,#20000 */
+		/* 0x10c */ 0x885f7c66, /* ldxr w6,[x3] */
+		0x110004c6,		/* add w6,w6,#1 */
+		0x88077c66,		/* stxr w7,w6,[x3] */
+		0x35ffffa7,		/* cbnz w7,0x10c */
+		0x510004a5,
+		0x35ffff65, /* sub w5,w5,#1; cbnz w5,0x10c */
+		0xd53800a8,
+		0x92401d08, /* mrs x8,mpidr_el1; and x8,x8,#0xff */
+		0xb4000068, /* cbz x8,+12 */
+		0xb9000c68, /* str w8,[x3,#12] */
+		0x14000000, /* b . */
 		0xd65f03c0,
 	};
 	memcpy(m.mem.hva + 0x100, count, sizeof(count));

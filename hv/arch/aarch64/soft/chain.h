@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* How handlers go on, jump, and leave a chain. Private to the engine's ops_*.c, code.c and run.c. */
+/* How handlers go on, jump, and leave a chain. Private to the engine's ops_*.c, code.c and run.c.
+ */
 #include "hv/arch/aarch64/soft/code.h"
 #include "hv/arch/aarch64/soft/flags.h"
 #include "hv/arch/aarch64/soft/op.h"
@@ -8,7 +9,8 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define likely(x) __builtin_expect(!!(x), 1)
 
-/* Slow paths carry this: never inlined, so that their saves of registers stay out of the fast handlers. */
+/* Slow paths carry this: never inlined, so that their saves of registers stay out of the fast
+ * handlers. */
 #define SLOW __attribute__((noinline, cold))
 
 #ifdef SOFT_LOOP_DISPATCH
@@ -97,14 +99,17 @@ OP(op_step_stop);
 		OP_GO(n_);                                                                         \
 	} while (0)
 
-/** cpu_exception - takes a synchronous exception with ELR = @elr, or gives it to the test hook. Outside of chains:
- * the caller has made icount absolute. */
+/** cpu_exception - takes a synchronous exception with ELR = @elr, or gives it to the test hook.
+ * Outside of chains: the caller has made icount absolute. */
 void cpu_exception(struct cpu *c, unsigned ec, uint32_t iss, uint64_t elr);
 /** cpu_exception_far - the same for classes that set FAR: misaligned PC. */
 void cpu_exception_far(struct cpu *c, unsigned ec, uint32_t iss, uint64_t far, uint64_t elr);
+/** chain_raise - ends the chain at @o with an exception that prefers to return to @o. Returns NULL.
+ */
+const struct op *chain_raise(struct cpu *c, const struct op *o, unsigned ec, uint32_t iss);
 /** cpu_abort - the same for aborts. */
 void cpu_abort(struct cpu *c, bool fetch, uint32_t iss, uint64_t far, uint64_t elr);
 
-/** chain_run - runs from cpu.pc until the chain ends: attention, an exception taken, or cpu.halt. cpu.pc and icount are
- * right afterwards. */
+/** chain_run - runs from cpu.pc until the chain ends: attention, an exception taken, or cpu.halt.
+ * cpu.pc and icount are right afterwards. */
 void chain_run(struct cpu *c);

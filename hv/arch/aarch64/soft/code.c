@@ -21,8 +21,8 @@ struct code_cache *code_create(uint32_t cap)
 	struct code_cache *cc = calloc(1, sizeof(*cc));
 	if (!cc)
 		return NULL;
-	cc->arena = mmap(NULL, cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			 -1, 0);
+	cc->arena = mmap(NULL, cap, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (cc->arena == MAP_FAILED) {
 		free(cc);
 		return NULL;
@@ -156,7 +156,7 @@ static void slot_set(struct code_page *p, unsigned idx, const struct op *o)
 struct block {
 	struct code_cache *cc;
 	struct code_page *page;
-	struct op *out;	    /* next free operation */
+	struct op *out;			/* next free operation */
 	struct op *far[CODE_BLOCK_MAX]; /* branches that need a stub to another page */
 	int64_t far_to[CODE_BLOCK_MAX]; /* their targets, bytes from the page */
 	unsigned fars;
@@ -226,7 +226,8 @@ static uint32_t page_word(const struct code_page *p, unsigned idx)
 	return w;
 }
 
-/** block_one - decodes word @idx at b->out. Returns how many words it took; *@ret_end: nothing follows. */
+/** block_one - decodes word @idx at b->out. Returns how many words it took; *@ret_end: nothing
+ * follows. */
 static unsigned block_one(struct block *b, unsigned idx, bool step, bool *ret_end)
 {
 	struct op *o = b->out;
@@ -355,7 +356,8 @@ SLOW OP(slow_attention)
 	return NULL;
 }
 
-/** slow_unlinked - the target of a branch inside the page that is not linked yet: c->last is the branch. */
+/** slow_unlinked - the target of a branch inside the page that is not linked yet: c->last is the
+ * branch. */
 SLOW OP(slow_unlinked)
 {
 	struct op *br = (struct op *)(uintptr_t)c->last;
@@ -385,7 +387,8 @@ OP(op_goto)
 	OP_GO(op_link(o));
 }
 
-/** slow_resume - the block ended here for its length alone: finds what follows and becomes op_goto. */
+/** slow_resume - the block ended here for its length alone: finds what follows and becomes op_goto.
+ */
 SLOW OP(slow_resume)
 {
 	struct op *self = (struct op *)(uintptr_t)o;

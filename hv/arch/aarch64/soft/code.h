@@ -3,15 +3,16 @@
 /*
  * Decoded code of one vCPU.
  *
- * Theory of operation. Code is kept by physical page. A page has one slot per instruction word; a slot leads to the
- * operation decoded from that word. Operations lie in decode order in one arena, together with the pages, so that all
- * references are 32-bit distances. Branches inside a page link straight to the target's operation; everything else
- * goes fetch TLB -> page -> slot, so a TLB invalidation never has to undo a link. A page that is invalidated loses its
- * slots (its operations stay behind, unreachable); when the arena is full everything is dropped, which costs a few
+ * Theory of operation. Code is kept by physical page. A page has one slot per instruction word; a
+ * slot leads to the operation decoded from that word. Operations lie in decode order in one arena,
+ * together with the pages, so that all references are 32-bit distances. Branches inside a page link
+ * straight to the target's operation; everything else goes fetch TLB -> page -> slot, so a TLB
+ * invalidation never has to undo a link. A page that is invalidated loses its slots (its operations
+ * stay behind, unreachable); when the arena is full everything is dropped, which costs a few
  * milliseconds of decoding.
  *
- * Instruction counting: inside a chain cpu.icount is the true count less the word index of the current instruction,
- * so only taken branches touch it: by the constant (branch + 1 - target).
+ * Instruction counting: inside a chain cpu.icount is the true count less the word index of the
+ * current instruction, so only taken branches touch it: by the constant (branch + 1 - target).
  *
  * Owned by the vCPU's thread.
  */
@@ -27,7 +28,7 @@ struct code_page {
 	uint64_t pa;
 	const uint8_t *host;
 	struct code_page *next;
-	uint64_t lines;	     /* bit n: something of the 64-byte line n is decoded */
+	uint64_t lines;	    /* bit n: something of the 64-byte line n is decoded */
 	int32_t slot[1024]; /* operation, in bytes from this struct; 0: none */
 };
 
@@ -43,12 +44,13 @@ struct code_cache {
 struct code_cache *code_create(uint32_t cap);
 void code_destroy(struct code_cache *cc);
 
-/** code_find - the operation at @va, decoded if need be; NULL after taking a fetch abort. Sets cpu.page_va; the caller
- * accounts icount. May drop everything. */
+/** code_find - the operation at @va, decoded if need be; NULL after taking a fetch abort. Sets
+ * cpu.page_va; the caller accounts icount. May drop everything. */
 const struct op *code_find(struct cpu *c, uint64_t va);
 /** code_drop_all - forgets everything that is decoded, and the fetch TLBs. */
 void code_drop_all(struct cpu *c);
-/** code_kill_line - the 64-byte line at @pa changed. True if decoded code was dropped: the running block must end. */
+/** code_kill_line - the 64-byte line at @pa changed. True if decoded code was dropped: the running
+ * block must end. */
 bool code_kill_line(struct cpu *c, uint64_t pa);
 /** code_forget_returns - empties the return predictions: EL, translation or code changed. */
 void code_forget_returns(struct cpu *c);

@@ -32,16 +32,18 @@ union vreg {
 	int8_t sb[16];
 } __attribute__((aligned(16)));
 
-/* Bits of cpu.attention: something to do before the next block. Any thread may set, own thread clears. */
-#define ATTN_IRQ 0x1u	/* the GIC asserts this CPU's IRQ (level; follows gic_ops.signal) */
-#define ATTN_TIMER 0x2u /* run gtimer_update() */
-#define ATTN_KICK 0x4u	/* leave vcpu_run() with EXIT_KICKED */
-#define ATTN_INBOX 0x8u /* TLB or code invalidations from other vCPUs wait */
+/* Bits of cpu.attention: something to do before the next block. Any thread may set, own thread
+ * clears. */
+#define ATTN_IRQ 0x1u	 /* the GIC asserts this CPU's IRQ (level; follows gic_ops.signal) */
+#define ATTN_TIMER 0x2u	 /* run gtimer_update() */
+#define ATTN_KICK 0x4u	 /* leave vcpu_run() with EXIT_KICKED */
+#define ATTN_INBOX 0x8u	 /* TLB or code invalidations from other vCPUs wait */
 #define ATTN_POWER 0x10u /* the power state changed */
 #define ATTN_EVENT 0x20u /* another vCPU executed SEV */
-#define ATTN_STEP 0x80u /* always set while single-stepping: each taken branch leaves the chain */
+#define ATTN_STEP 0x80u	 /* always set while single-stepping: each taken branch leaves the chain */
 
-/* Return predictions: where BL and BLR expect to come back to. Forgotten whenever translation, EL or code changes. */
+/* Return predictions: where BL and BLR expect to come back to. Forgotten whenever translation, EL
+ * or code changes. */
 #define RAS_SIZE 16u
 struct ras_entry {
 	uint64_t va; /* 1: none */
@@ -53,9 +55,9 @@ enum cpu_halt {
 	HALT_NONE = 0,
 	HALT_WFI,
 	HALT_WFE,
-	HALT_HVC,     /* a PSCI call that does not return at once: soft_vcpu says which */
-	HALT_MMIO,    /* soft_vcpu.mmio waits for an answer */
-	HALT_STOP,    /* test interface: an exception was recorded */
+	HALT_HVC,  /* a PSCI call that does not return at once: soft_vcpu says which */
+	HALT_MMIO, /* soft_vcpu.mmio waits for an answer */
+	HALT_STOP, /* test interface: an exception was recorded */
 };
 
 struct soft_vm;
@@ -72,16 +74,17 @@ struct cpu {
 	_Atomic uint32_t attention;
 	struct tlb *tlb;       /* the view of the current EL */
 	struct tlb *tlb_el[2]; /* views of EL0 and EL1; LDTR/STTR use EL0's */
-	uint64_t icount;       /* instructions retired; inside a chain: less the current word index */
-	uint64_t pc;	       /* valid outside of op chains */
-	uint64_t page_va;      /* inside a chain: the page of the running code */
+	uint64_t icount;  /* instructions retired; inside a chain: less the current word index */
+	uint64_t pc;	  /* valid outside of op chains */
+	uint64_t page_va; /* inside a chain: the page of the running code */
 	const struct op *last; /* inside a chain: the branch that was just taken */
-	uint32_t attn_mask;    /* bits of @attention that count now: not ATTN_IRQ while PSTATE.I is set */
-	uint8_t el;	       /* 0 or 1 */
-	uint8_t sp_sel;	       /* PSTATE.SP */
-	uint8_t daif;	       /* D=8 A=4 I=2 F=1 */
+	uint32_t attn_mask; /* bits of @attention that count now: not ATTN_IRQ while PSTATE.I is set
+			     */
+	uint8_t el;	    /* 0 or 1 */
+	uint8_t sp_sel;	    /* PSTATE.SP */
+	uint8_t daif;	    /* D=8 A=4 I=2 F=1 */
 	uint8_t il, ss;
-	bool fp_ok;	       /* FP/AdvSIMD not trapped at this EL (CPACR_EL1.FPEN) */
+	bool fp_ok; /* FP/AdvSIMD not trapped at this EL (CPACR_EL1.FPEN) */
 	/* Exclusive monitor: physical host address, size and value(s) that LDXR saw. */
 	bool excl_valid;
 	uint8_t excl_size;
@@ -98,8 +101,8 @@ struct cpu {
 	uint64_t tpidr_el0, tpidrro_el0, tpidr_el1, par, afsr[2], amair, actlr, csselr, mdscr;
 	uint64_t oslsr, osdlr, mdccint, dbgbvr[16], dbgbcr[16], dbgwvr[16], dbgwcr[16];
 
-	uint8_t halt; /* enum cpu_halt */
-	bool step;    /* decode one instruction a block (test interface) */
+	uint8_t halt;  /* enum cpu_halt */
+	bool step;     /* decode one instruction a block (test interface) */
 	bool dsb_wait; /* invalidations were broadcast since the last DSB */
 	unsigned ras_top;
 	struct ras_entry ras[RAS_SIZE];
@@ -110,7 +113,8 @@ struct cpu {
 		uint8_t sign; /* 0: zero-extend, 32 or 64: sign-extend to that width */
 		bool write;
 	} mmio;
-	/* Test interface: flat memory instead of the MMU, and a hook instead of taking exceptions. */
+	/* Test interface: flat memory instead of the MMU, and a hook instead of taking exceptions.
+	 */
 	uint8_t *flat_host;
 	uint64_t flat_base, flat_size;
 	void (*trap)(struct cpu *c, unsigned ec, uint32_t iss, uint64_t far, uint64_t elr);
@@ -132,7 +136,8 @@ static inline void cpu_sp_switch(struct cpu *c, unsigned el, unsigned sp_sel)
 	c->tlb = c->tlb_el[el];
 }
 
-/** cpu_attn_update - recomputes attn_mask. Call after PSTATE.I changed inside a chain; the run loop does it too. */
+/** cpu_attn_update - recomputes attn_mask. Call after PSTATE.I changed inside a chain; the run loop
+ * does it too. */
 static inline void cpu_attn_update(struct cpu *c)
 {
 	c->attn_mask = c->daif & 2 ? ~ATTN_IRQ : ~0u;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The A64 decoder: one function per top-level group, each beside its handlers. Each fills fn, rd, rn, rm, ra, aux, imm
- * of *@o and returns what the block builder has to know. Pure, any thread.
+ * The A64 decoder: one function per top-level group, each beside its handlers. Each fills fn, rd,
+ * rn, rm, ra, aux, imm of *@o and returns what the block builder has to know. Pure, any thread.
  */
 #include "hv/arch/aarch64/soft/op.h"
 
@@ -20,6 +20,8 @@ enum decode_result decode_dp_imm(uint32_t w, struct op *o);
 enum decode_result decode_dp_reg(uint32_t w, struct op *o);
 enum decode_result decode_dp_misc(uint32_t w, struct op *o); /* conditional, 1-3 source */
 enum decode_result decode_branch(uint32_t w, struct op *o);
+enum decode_result decode_exception(uint32_t w,
+				    struct op *o); /* SVC, HVC, SMC, BRK, HLT, DCPS; ERET, DRPS */
 enum decode_result decode_system(uint32_t w, struct op *o);
 enum decode_result decode_ldst(uint32_t w, struct op *o);
 enum decode_result decode_ldst_pair(uint32_t w, struct op *o);
@@ -29,11 +31,13 @@ enum decode_result decode_ldst_ordered(uint32_t w, struct op *o);
 
 /** decode_insn - any word. DEC_UNDEF: *@o is an op_undef. @o->pc is the caller's. */
 enum decode_result decode_insn(uint32_t w, struct op *o);
-/** decode_fuse - tries to make @o (just decoded, a flag setter) and the following conditional branch @w one operation.
- * True: @o is the branch, imm32 the operand, and the caller sets aux and link. */
+/** decode_fuse - tries to make @o (just decoded, a flag setter) and the following conditional
+ * branch @w one operation. True: @o is the branch, imm32 the operand, and the caller sets aux and
+ * link. */
 bool decode_fuse(struct op *o, uint32_t w);
 
-/** decode_call_far - the handler of a BL whose target is in another page: imm = bytes from this page. */
+/** decode_call_far - the handler of a BL whose target is in another page: imm = bytes from this
+ * page. */
 op_fn *decode_call_far(void);
 
 #define INSN_ERET 0xd69f03e0u

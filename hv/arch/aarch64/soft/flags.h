@@ -36,10 +36,16 @@ static inline void flags_lazy(struct cpu *c, enum flag_kind kind, uint64_t a, ui
 }
 
 /*
- * Conditions of a subtraction a - b, in the type pair (U, S), and of a logical result a. They are expressions so that
- * the handler of each condition contains one compare. The order is that of the encoding.
+ * Conditions of a subtraction a - b, in the type pair (U, S), and of a logical result a. They are
+ * expressions so that the handler of each condition contains one compare. The order is that of the
+ * encoding.
  */
-#define COND_LIST(F) F(eq, 0) F(ne, 1) F(cs, 2) F(cc, 3) F(mi, 4) F(pl, 5) F(vs, 6) F(vc, 7) F(hi, 8) F(ls, 9) F(ge, 10) F(lt, 11) F(gt, 12) F(le, 13)
+#define COND_LIST(F)                                                                               \
+	F(eq, 0)                                                                                   \
+	F(ne, 1)                                                                                   \
+	F(cs, 2)                                                                                   \
+	F(cc, 3) F(mi, 4) F(pl, 5) F(vs, 6) F(vc, 7) F(hi, 8) F(ls, 9) F(ge, 10) F(lt, 11)         \
+		F(gt, 12) F(le, 13)
 
 #define SUBC_eq(U, S, a, b) ((U)(a) == (U)(b))
 #define SUBC_ne(U, S, a, b) ((U)(a) != (U)(b))
@@ -87,7 +93,8 @@ static inline void flags_lazy(struct cpu *c, enum flag_kind kind, uint64_t a, ui
 #define PACKC_gt 0x0a05u
 #define PACKC_le 0xf5fau
 
-/* FLAGS_COND - sets @h to condition @cc of the current flags, or runs @otherwise (which leaves) for the rare kinds. */
+/* FLAGS_COND - sets @h to condition @cc of the current flags, or runs @otherwise (which leaves) for
+ * the rare kinds. */
 #define FLAGS_COND(c, cc, h, otherwise)                                                            \
 	do {                                                                                       \
 		uint32_t k_ = (c)->fl_kind;                                                        \

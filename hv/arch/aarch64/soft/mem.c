@@ -135,7 +135,8 @@ static void copy_one(uint8_t *to, const uint8_t *from, unsigned n)
 }
 
 /** copy_elems - @n bytes, of which @esize at a time if @mem, the guest's side, is aligned. */
-static void copy_elems(uint8_t *to, const uint8_t *from, const uint8_t *mem, unsigned n, unsigned esize)
+static void copy_elems(uint8_t *to, const uint8_t *from, const uint8_t *mem, unsigned n,
+		       unsigned esize)
 {
 	if (esize > 8)
 		esize = 8;

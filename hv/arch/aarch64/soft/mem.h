@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Memory accesses off the fast path: TLB misses, unaligned and page-crossing accesses, devices, faults.
+ * Memory accesses off the fast path: TLB misses, unaligned and page-crossing accesses, devices,
+ * faults.
  *
- * Theory of operation. A fast handler computes its address, tests the TLB tag, and does the access. When the tag does
- * not match it gives the whole instruction to slow_mem(), which decodes the word again and executes it in full: all
- * bytes are translated first, so that no register and no memory changes before every fault is known.
+ * Theory of operation. A fast handler computes its address, tests the TLB tag, and does the access.
+ * When the tag does not match it gives the whole instruction to slow_mem(), which decodes the word
+ * again and executes it in full: all bytes are translated first, so that no register and no memory
+ * changes before every fault is known.
  */
 #include "hv/arch/aarch64/soft/chain.h"
 #include "hv/arch/aarch64/soft/tlb.h"
@@ -16,16 +18,18 @@ OP(slow_mem);
 OP(slow_dc_zva);
 OP(op_dc_zva);
 
-/** mem_exec - executes the load or store @w at cpu.pc; icount absolute. False: an exception was taken, or cpu.halt is
- * HALT_MMIO; pc and registers are as they should be then. */
+/** mem_exec - executes the load or store @w at cpu.pc; icount absolute. False: an exception was
+ * taken, or cpu.halt is HALT_MMIO; pc and registers are as they should be then. */
 bool mem_exec(struct cpu *c, uint32_t w);
-/** mem_mmio_done - completes the access in cpu.mmio with @data (ignored for writes) and steps over it. */
+/** mem_mmio_done - completes the access in cpu.mmio with @data (ignored for writes) and steps over
+ * it. */
 void mem_mmio_done(struct cpu *c, uint64_t data);
 
 /** mem_mmio_abort - ends it in an external abort instead. */
 void mem_mmio_abort(struct cpu *c);
 
-/** struct mem_span - host memory behind up to 64 bytes of guest addresses: one piece, or two across a page end. */
+/** struct mem_span - host memory behind up to 64 bytes of guest addresses: one piece, or two across
+ * a page end. */
 struct mem_span {
 	uint8_t *p[2];
 	unsigned n0; /* bytes in the first piece */
@@ -50,8 +54,8 @@ bool mem_translate(struct cpu *c, const struct mem_req *r, struct mem_span *s, u
 /** mem_pa - physical address of @va for cache maintenance; false: *@ret_fault. */
 bool mem_pa(struct cpu *c, uint64_t va, uint64_t *ret_pa, struct mmu_fault *ret_fault);
 
-/** span_read / span_write - the bytes of a span that is RAM, element by element of @esize bytes, each single-copy
- * atomic where it is aligned. */
+/** span_read / span_write - the bytes of a span that is RAM, element by element of @esize bytes,
+ * each single-copy atomic where it is aligned. */
 void span_read(const struct mem_span *s, uint8_t *to, unsigned esize);
 void span_write(const struct mem_span *s, const uint8_t *from, unsigned esize);
 
@@ -66,11 +70,11 @@ typedef uint64_t __attribute__((may_alias)) mem64;
 
 #define MEM_HOST(T, va) (*(T *)((va) + e->addend))
 
-/* MEM_PROBE_R / _W - declares e, the TLB entry of @va, or leaves for the slow path unless all of @len bytes with
- * elements of @esize are in one page and aligned: one compare (tlb.h). */
+/* MEM_PROBE_R / _W - declares e, the TLB entry of @va, or leaves for the slow path unless all of
+ * @len bytes with elements of @esize are in one page and aligned: one compare (tlb.h). */
 #define MEM_PROBE(tag, va, len, esize)                                                             \
 	const struct tlb_entry *e = &c->tlb->e[tlb_index(va)];                                     \
-	if (unlikely((((va) + ((len) - (esize))) & (~0xfffull | ((esize) - 1))) != e->tag))        \
+	if (unlikely((((va) + ((len) - (esize))) & (~0xfffull | ((esize)-1))) != e->tag))          \
 	return slow_mem(c, o)
 #define MEM_PROBE_R(va, len, esize) MEM_PROBE(tag_r, va, len, esize)
 #define MEM_PROBE_W(va, len, esize) MEM_PROBE(tag_w, va, len, esize)

@@ -182,7 +182,8 @@ static bool answered_now(struct cpu *c, const struct access *a, uint64_t pa, uin
 	return true;
 }
 
-/** device_access - the in-core interrupt controller, or an exit. Like KVM, only what has a valid syndrome. */
+/** device_access - the in-core interrupt controller, or an exit. Like KVM, only what has a valid
+ * syndrome. */
 static bool device_access(struct cpu *c, const struct access *a, uint64_t pa)
 {
 	uint64_t data = 0;
@@ -228,8 +229,12 @@ void mem_mmio_abort(struct cpu *c)
 
 static bool access_run(struct cpu *c, const struct access *a)
 {
-	struct mem_req r = {.va = a->va, .len = a->esize * a->count, .align = a->esize,
-			    .strict = a->ordered, .write = !a->load, .el = a->el};
+	struct mem_req r = {.va = a->va,
+			    .len = a->esize * a->count,
+			    .align = a->esize,
+			    .strict = a->ordered,
+			    .write = !a->load,
+			    .el = a->el};
 	struct mem_span s;
 	uint8_t data[32] __attribute__((aligned(16)));
 	uint32_t iss;
@@ -285,11 +290,12 @@ SLOW OP(slow_mem)
 	OP_NEXT();
 }
 
-/** zva_exec - DC ZVA but for its gate; false: it took an exception. Apart from the handler, which must not have locals
- * whose address is taken: it would not chain by a jump. */
+/** zva_exec - DC ZVA but for its gate; false: it took an exception. Apart from the handler, which
+ * must not have locals whose address is taken: it would not chain by a jump. */
 static __attribute__((noinline)) bool zva_exec(struct cpu *c, const struct op *o)
 {
-	struct mem_req r = {.va = XR(rm) & ~63ull, .len = 64, .align = 1, .write = true, .el = c->el};
+	struct mem_req r = {
+		.va = XR(rm) & ~63ull, .len = 64, .align = 1, .write = true, .el = c->el};
 	struct mem_span s;
 	uint32_t iss;
 	uint64_t far;

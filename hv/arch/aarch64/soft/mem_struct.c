@@ -108,7 +108,8 @@ static void lanes_get(const struct cpu *c, const struct mem_struct_form *f, uint
 
 	if (f->single) {
 		for (unsigned i = 0; i < f->selem; i++)
-			memcpy(data + i * es, &c->v[(f->rt + i) & 31].b[(unsigned)f->index * es], es);
+			memcpy(data + i * es, &c->v[(f->rt + i) & 31].b[(unsigned)f->index * es],
+			       es);
 		return;
 	}
 	for (unsigned r = 0; r < f->rpt; r++)
@@ -127,8 +128,8 @@ bool mem_struct(struct cpu *c, uint32_t w)
 
 	if (!mem_struct_split(w, &f))
 		return true; /* the decoder made sure */
-	struct mem_req r = {.va = c->x[f.rn], .len = f.bytes, .align = f.esize, .write = !f.load,
-			    .el = c->el};
+	struct mem_req r = {
+		.va = c->x[f.rn], .len = f.bytes, .align = f.esize, .write = !f.load, .el = c->el};
 	if (!mem_translate(c, &r, &s, &iss, &far)) {
 		mem_abort(c, iss, far);
 		return false;

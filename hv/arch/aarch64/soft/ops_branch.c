@@ -2,8 +2,8 @@
 /*
  * Branches (DDI 0487 C4.1.3) and flag setters fused with the conditional branch behind them.
  *
- * Direct branches always go to a linked operation (chain.h, OP_TAKE); a target in another page is a stub at the end of
- * the block. aux is what a taken branch adds to icount.
+ * Direct branches always go to a linked operation (chain.h, OP_TAKE); a target in another page is a
+ * stub at the end of the block. aux is what a taken branch adds to icount.
  */
 #include "hv/arch/aarch64/soft/decode.h"
 #include "hv/arch/aarch64/soft/chain.h"
@@ -64,7 +64,8 @@ static OP(op_ret)
 	const struct ras_entry *e = &c->ras[c->ras_top & (RAS_SIZE - 1)];
 	c->icount += o->pc + 1u;
 	if (likely(e->va == to) && likely(!cpu_attention(c))) {
-		/* The page of the call: behind a call in a page's last word the predicted operation is op_page_end. */
+		/* The page of the call: behind a call in a page's last word the predicted operation
+		 * is op_page_end. */
 		uint64_t call = to - 4;
 		c->ras_top--;
 		c->page_va = call & ~0xfffull;

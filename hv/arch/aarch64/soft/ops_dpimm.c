@@ -90,8 +90,7 @@ DP(op_sbf_x, XR(rd) = (uint64_t)((int64_t)(XR(rn) << o->ra) >> o->aux))
 DP(op_sbf_w, XR(rd) = (uint32_t)((int32_t)(WR(rn) << o->ra) >> o->aux))
 /* BFI, BFXIL: ra = rotate right of the source, imm = mask of the field in rd. */
 DP(op_bfm_x, XR(rd) = (XR(rd) & ~o->uimm) | (ror64(XR(rn), o->ra) & o->uimm))
-DP(op_bfm_w,
-   XR(rd) = (WR(rd) & ~(uint32_t)o->uimm) | (ror32(WR(rn), o->ra) & (uint32_t)o->uimm))
+DP(op_bfm_w, XR(rd) = (WR(rd) & ~(uint32_t)o->uimm) | (ror32(WR(rn), o->ra) & (uint32_t)o->uimm))
 /* EXTR: ra = lsb, never 0 here. */
 DP(op_extr_x, XR(rd) = XR(rm) >> o->ra | XR(rn) << (64 - o->ra))
 DP(op_extr_w, XR(rd) = (uint32_t)(WR(rm) >> o->ra | WR(rn) << (32 - o->ra)))
@@ -122,7 +121,8 @@ static enum decode_result dec_adr(uint32_t w, struct op *o)
 	int64_t imm = (int64_t)((uint64_t)sbits(w, 23, 5) << 2) | bits(w, 30, 29);
 	o->fn = op_adr;
 	o->rd = reg_w(w, 0);
-	/* The handler adds the page's address: the word index is known only to the block builder. */
+	/* The handler adds the page's address: the word index is known only to the block builder.
+	 */
 	o->imm = w >> 31 ? (int64_t)((uint64_t)imm << 12) : imm + (int64_t)o->pc * 4;
 	return DEC_OK;
 }
@@ -259,7 +259,8 @@ static enum decode_result dec_bitfield(uint32_t w, struct op *o)
 		dec_bfm(o, sf, r, s, sf ? 64 : 32);
 	else
 		dec_ubfm(o, sf, r, s, sf ? 64 : 32);
-	/* BFM reads rd: XZR must read as zero, and its junk slot never does; the result is dropped anyway. */
+	/* BFM reads rd: XZR must read as zero, and its junk slot never does; the result is dropped
+	 * anyway. */
 	return DEC_OK;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Data processing, register: with carry, conditional, and of one to three sources (DDI 0487 C4.1.5). */
+/* Data processing, register: with carry, conditional, and of one to three sources (DDI 0487
+ * C4.1.5). */
 #include "hv/arch/aarch64/soft/decode.h"
 #include "hv/arch/aarch64/soft/chain.h"
 #include "hv/arch/aarch64/soft/ops_alu.h"
@@ -76,7 +77,8 @@ static enum decode_result dec_csel(uint32_t w, struct op *o)
 	return DEC_OK;
 }
 
-/* ---- conditional compare: rn against rm + imm32 (one of both is zero); aux = NZCV otherwise ---- */
+/* ---- conditional compare: rn against rm + imm32 (one of both is zero); aux = NZCV otherwise ----
+ */
 
 /** slow_ccmp - any. ra: condition, negative form << 4, sf << 5. */
 static SLOW OP(slow_ccmp)
@@ -228,9 +230,13 @@ static enum decode_result dec_1src(uint32_t w, struct op *o)
 DP(op_udiv_x, uint64_t d = XR(rm); XR(rd) = d ? XR(rn) / d : 0)
 DP(op_udiv_w, uint32_t d = WR(rm); XR(rd) = d ? WR(rn) / d : 0)
 DP(op_sdiv_x, int64_t n = (int64_t)XR(rn); int64_t d = (int64_t)XR(rm);
-   XR(rd) = d == 0 ? 0 : d == -1 ? 0 - (uint64_t)n : (uint64_t)(n / d))
+   XR(rd) = d == 0    ? 0
+	    : d == -1 ? 0 - (uint64_t)n
+		      : (uint64_t)(n / d))
 DP(op_sdiv_w, int32_t n = (int32_t)WR(rn); int32_t d = (int32_t)WR(rm);
-   XR(rd) = d == 0 ? 0 : d == -1 ? 0u - (uint32_t)n : (uint32_t)(n / d))
+   XR(rd) = d == 0    ? 0
+	    : d == -1 ? 0u - (uint32_t)n
+		      : (uint32_t)(n / d))
 DP(op_lslv_x, XR(rd) = XR(rn) << (XR(rm) & 63))
 DP(op_lslv_w, XR(rd) = (uint32_t)(WR(rn) << (WR(rm) & 31)))
 DP(op_lsrv_x, XR(rd) = XR(rn) >> (XR(rm) & 63))

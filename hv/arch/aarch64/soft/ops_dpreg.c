@@ -47,7 +47,7 @@
 	}
 
 #define LOGIC_ALL(sh)                                                                              \
-	LOGIC(and, sh, a & b, a & b)                                                               \
+	LOGIC(and, sh, a &b, a &b)                                                                 \
 	LOGIC(bic, sh, a & ~b, a & ~b)                                                             \
 	LOGIC(orr, sh, a | b, a | b)                                                               \
 	LOGIC(orn, sh, a | ~b, a | ~b)                                                             \
@@ -132,34 +132,51 @@ ADDSUB_SHIFT(lsr)
 ADDSUB_SHIFT(asr)
 SUBS(op_subs_rx, uint64_t, 64, XR(rm))
 SUBS(op_subs_rw, uint32_t, 32, WR(rm))
-static SUBS(op_subs_x_lsl, uint64_t, 64, S64_lsl)
-static SUBS(op_subs_w_lsl, uint32_t, 32, S32_lsl)
-static SUBS(op_subs_x_lsr, uint64_t, 64, S64_lsr)
-static SUBS(op_subs_w_lsr, uint32_t, 32, S32_lsr)
-static SUBS(op_subs_x_asr, uint64_t, 64, S64_asr)
-static SUBS(op_subs_w_asr, uint32_t, 32, S32_asr)
+static SUBS(op_subs_x_lsl, uint64_t, 64, S64_lsl) static SUBS(
+	op_subs_w_lsl, uint32_t, 32,
+	S32_lsl) static SUBS(op_subs_x_lsr, uint64_t, 64,
+			     S64_lsr) static SUBS(op_subs_w_lsr, uint32_t, 32,
+						  S32_lsr) static SUBS(op_subs_x_asr, uint64_t, 64,
+								       S64_asr) static SUBS(op_subs_w_asr,
+											    uint32_t,
+											    32,
+											    S32_asr)
 
 #define ADDSUB_EXT(ext, T)                                                                         \
 	ADDSUB(x_##ext, uint64_t, 64, XR(rd), (uint64_t)(int64_t)(T)XR(rm) << o->ra)               \
 	ADDSUB(w_##ext, uint32_t, 32, XR(rd), (uint32_t)((uint32_t)(T)XR(rm) << o->ra))            \
-	static SUBS(op_subs_x_##ext, uint64_t, 64, (uint64_t)(int64_t)(T)XR(rm) << o->ra)          \
-	static SUBS(op_subs_w_##ext, uint32_t, 32, (uint32_t)((uint32_t)(T)XR(rm) << o->ra))
+	static SUBS(op_subs_x_##ext, uint64_t, 64,                                                 \
+		    (uint64_t)(int64_t)(T)XR(rm)                                                   \
+			    << o->ra) static SUBS(op_subs_w_##ext, uint32_t, 32,                   \
+						  (uint32_t)((uint32_t)(T)XR(rm) << o->ra))
 
-ADDSUB_EXT(uxtb, uint8_t)
-ADDSUB_EXT(uxth, uint16_t)
-ADDSUB_EXT(uxtw, uint32_t)
-ADDSUB_EXT(sxtb, int8_t)
-ADDSUB_EXT(sxth, int16_t)
-ADDSUB_EXT(sxtw, int32_t)
+	ADDSUB_EXT(uxtb, uint8_t) ADDSUB_EXT(uxth, uint16_t) ADDSUB_EXT(uxtw, uint32_t)
+		ADDSUB_EXT(sxtb, int8_t) ADDSUB_EXT(sxth, int16_t) ADDSUB_EXT(sxtw, int32_t)
 
-static enum decode_result dec_logical(uint32_t w, struct op *o)
+			static enum decode_result dec_logical(uint32_t w, struct op *o)
 {
-#define ROW(n, sf) {op_##n##_##sf##_none, op_##n##_##sf##_lsl, op_##n##_##sf##_lsr, op_##n##_##sf##_asr, op_##n##_##sf##_ror}
+#define ROW(n, sf)                                                                                 \
+	{                                                                                          \
+		op_##n##_##sf##_none, op_##n##_##sf##_lsl, op_##n##_##sf##_lsr,                    \
+			op_##n##_##sf##_asr, op_##n##_##sf##_ror                                   \
+	}
 	static op_fn *const fn[2][8][5] = {
-		{ROW(and, w), ROW(bic, w), ROW(orr, w), ROW(orn, w), ROW(eor, w), ROW(eon, w),
-		 {op_ands_rw, op_ands_w_lsl, op_ands_w_lsr, op_ands_w_asr, op_ands_w_ror}, ROW(bics, w)},
-		{ROW(and, x), ROW(bic, x), ROW(orr, x), ROW(orn, x), ROW(eor, x), ROW(eon, x),
-		 {op_ands_rx, op_ands_x_lsl, op_ands_x_lsr, op_ands_x_asr, op_ands_x_ror}, ROW(bics, x)},
+		{ROW(and, w),
+		 ROW(bic, w),
+		 ROW(orr, w),
+		 ROW(orn, w),
+		 ROW(eor, w),
+		 ROW(eon, w),
+		 {op_ands_rw, op_ands_w_lsl, op_ands_w_lsr, op_ands_w_asr, op_ands_w_ror},
+		 ROW(bics, w)},
+		{ROW(and, x),
+		 ROW(bic, x),
+		 ROW(orr, x),
+		 ROW(orn, x),
+		 ROW(eor, x),
+		 ROW(eon, x),
+		 {op_ands_rx, op_ands_x_lsl, op_ands_x_lsr, op_ands_x_asr, op_ands_x_ror},
+		 ROW(bics, x)},
 	};
 #undef ROW
 	unsigned sf = w >> 31, op = bits(w, 30, 29) << 1 | (w >> 21 & 1);
@@ -181,11 +198,19 @@ static enum decode_result dec_logical(uint32_t w, struct op *o)
 
 static enum decode_result dec_addsub_shift(uint32_t w, struct op *o)
 {
-#define ROW(n, sf) {op_##n##_##sf##_none, op_##n##_##sf##_lsl, op_##n##_##sf##_lsr, op_##n##_##sf##_asr}
+#define ROW(n, sf)                                                                                 \
+	{                                                                                          \
+		op_##n##_##sf##_none, op_##n##_##sf##_lsl, op_##n##_##sf##_lsr,                    \
+			op_##n##_##sf##_asr                                                        \
+	}
 	static op_fn *const fn[2][4][4] = {
-		{ROW(add, w), ROW(adds, w), ROW(sub, w),
+		{ROW(add, w),
+		 ROW(adds, w),
+		 ROW(sub, w),
 		 {op_subs_rw, op_subs_w_lsl, op_subs_w_lsr, op_subs_w_asr}},
-		{ROW(add, x), ROW(adds, x), ROW(sub, x),
+		{ROW(add, x),
+		 ROW(adds, x),
+		 ROW(sub, x),
 		 {op_subs_rx, op_subs_x_lsl, op_subs_x_lsr, op_subs_x_asr}},
 	};
 #undef ROW
@@ -205,9 +230,11 @@ static enum decode_result dec_addsub_shift(uint32_t w, struct op *o)
 static enum decode_result dec_addsub_ext(uint32_t w, struct op *o)
 {
 #define COL(n, e) op_##n##_##e
-#define ROW(n, sf, last) \
-	{COL(n, sf##_uxtb), COL(n, sf##_uxth), COL(n, sf##_uxtw), last, \
-	 COL(n, sf##_sxtb), COL(n, sf##_sxth), COL(n, sf##_sxtw), last}
+#define ROW(n, sf, last)                                                                           \
+	{                                                                                          \
+		COL(n, sf##_uxtb), COL(n, sf##_uxth), COL(n, sf##_uxtw), last, COL(n, sf##_sxtb),  \
+			COL(n, sf##_sxth), COL(n, sf##_sxtw), last                                 \
+	}
 	static op_fn *const fn[2][4][8] = {
 		{ROW(add, w, op_add_w_lsl), ROW(adds, w, op_adds_w_lsl), ROW(sub, w, op_sub_w_lsl),
 		 ROW(subs, w, op_subs_w_lsl)},

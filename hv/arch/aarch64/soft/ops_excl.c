@@ -2,9 +2,10 @@
 /*
  * Exclusive loads and stores (DDI 0487 B2.12).
  *
- * Theory of operation. The load remembers the host address, the size and the value; the store is a compare-exchange on
- * host memory against that value. A location that was changed and changed back in between is not noticed; software
- * that can tell would have to count on the monitor for ABA protection, which Linux does not.
+ * Theory of operation. The load remembers the host address, the size and the value; the store is a
+ * compare-exchange on host memory against that value. A location that was changed and changed back
+ * in between is not noticed; software that can tell would have to count on the monitor for ABA
+ * protection, which Linux does not.
  */
 #include "hv/arch/aarch64/soft/decode.h"
 #include "hv/arch/aarch64/soft/excp.h"
@@ -56,11 +57,16 @@ static bool cas(uint8_t *p, unsigned size, const uint64_t expect[2], const uint6
 	}
 }
 
-/** excl_host - host address of the access of @o, all of it aligned; NULL: the exception is taken. */
+/** excl_host - host address of the access of @o, all of it aligned; NULL: the exception is taken.
+ */
 static uint8_t *excl_host(struct cpu *c, const struct op *o, bool write)
 {
 	unsigned size = 1u << (o->aux & 3) << (o->aux >> 2);
-	struct mem_req r = {.va = XR(rn), .len = size, .align = size, .strict = true, .write = write,
+	struct mem_req r = {.va = XR(rn),
+			    .len = size,
+			    .align = size,
+			    .strict = true,
+			    .write = write,
 			    .el = c->el};
 	struct mem_span s;
 	uint32_t iss;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loads and stores of one register (DDI 0487 C4.1.4): the fast forms. Anything odd goes to slow_mem(). */
+/* Loads and stores of one register (DDI 0487 C4.1.4): the fast forms. Anything odd goes to
+ * slow_mem(). */
 #include "hv/arch/aarch64/soft/decode.h"
 #include "hv/arch/aarch64/soft/mem.h"
 #include "hv/arch/aarch64/soft/mem_struct.h"
 
 /*
- * Addressing modes: i offset, pre, post, r/u/s register offset (LSL, UXTW, SXTW), each unscaled (0) or scaled by the
- * element size (n), lit PC-relative. va = address, wb = write-back after the access.
+ * Addressing modes: i offset, pre, post, r/u/s register offset (LSL, UXTW, SXTW), each unscaled (0)
+ * or scaled by the element size (n), lit PC-relative. va = address, wb = write-back after the
+ * access.
  */
 #define OFF ((uint64_t)(int64_t)o->imm32)
 #define VA_i(SH) (XR(rn) + OFF)
@@ -195,7 +197,11 @@ static OP(op_mem_any_fp)
 
 enum mode { M_I, M_PRE, M_POST, M_R0, M_RN, M_U0, M_UN, M_S0, M_SN, MODES };
 
-#define ROW(n) {op_##n##_i, op_##n##_pre, op_##n##_post, op_##n##_r0, op_##n##_rn, op_##n##_u0, op_##n##_un, op_##n##_s0, op_##n##_sn}
+#define ROW(n)                                                                                     \
+	{                                                                                          \
+		op_##n##_i, op_##n##_pre, op_##n##_post, op_##n##_r0, op_##n##_rn, op_##n##_u0,    \
+			op_##n##_un, op_##n##_s0, op_##n##_sn                                      \
+	}
 /* [size][opc][mode] */
 static op_fn *const int_fn[4][4][MODES] = {
 	{ROW(str_b), ROW(ldr_b), ROW(ldrsx_b), ROW(ldrsw_b)},

@@ -103,11 +103,16 @@ ALL(post)
 
 enum decode_result decode_ldst_pair(uint32_t w, struct op *o)
 {
-#define ROW(n) {op_##n##_off, op_##n##_pre, op_##n##_post}
+#define ROW(n)                                                                                     \
+	{                                                                                          \
+		op_##n##_off, op_##n##_pre, op_##n##_post                                          \
+	}
 	/* [vector][opc][load][mode] */
 	static op_fn *const fn[2][3][2][3] = {
 		{{ROW(stp_w), ROW(ldp_w)}, {{NULL}, ROW(ldpsw)}, {ROW(stp_x), ROW(ldp_x)}},
-		{{ROW(vstp_s), ROW(vldp_s)}, {ROW(vstp_d), ROW(vldp_d)}, {ROW(vstp_q), ROW(vldp_q)}},
+		{{ROW(vstp_s), ROW(vldp_s)},
+		 {ROW(vstp_d), ROW(vldp_d)},
+		 {ROW(vstp_q), ROW(vldp_q)}},
 	};
 	/* no-allocate, post, offset, pre */
 	static const uint8_t mode_of[4] = {0, 2, 0, 1};

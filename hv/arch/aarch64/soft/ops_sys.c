@@ -1,133 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exception generation, system instructions, barriers, hints (DDI 0487 C4.1.3). */
+/* System instructions, system registers, barriers, hints (DDI 0487 C4.1.3). */
 #include "hv/arch/aarch64/soft/decode.h"
-#include "base/log.h"
 #include "hv/arch/aarch64/soft/chain.h"
 #include "hv/arch/aarch64/soft/excp.h"
 #include "hv/arch/aarch64/soft/mem.h"
 #include "hv/arch/aarch64/soft/soft.h"
 #include "hv/arch/aarch64/soft/sysreg.h"
 
-#define EC_HVC 0x16u
-#define ISS_FP 0x1e00000u  /* CV = 1, COND = AL */
+#define ISS_FP 0x1e00000u /* CV = 1, COND = AL */
 #define ISS_WFX 0x1e00000u
-
-/* ---- exceptions ---- */
-
-void cpu_exception(struct cpu *c, unsigned ec, uint32_t iss, uint64_t elr)
-{
-	if (c->trap) {
-		c->trap(c, ec, iss, 0, elr);
-		return;
-	}
-	excp_sync(c, ec, iss, elr);
-	code_forget_returns(c);
-}
-
-void cpu_exception_far(struct cpu *c, unsigned ec, uint32_t iss, uint64_t far, uint64_t elr)
-{
-	c->far = far;
-	cpu_exception(c, ec, iss, elr);
-}
-
-void cpu_abort(struct cpu *c, bool fetch, uint32_t iss, uint64_t far, uint64_t elr)
-{
-	if (c->trap) {
-		c->trap(c, fetch ? EC_IABT : EC_DABT, iss, far, elr);
-		return;
-	}
-	excp_abort(c, fetch, iss, far, elr);
-	code_forget_returns(c);
-}
-
-/** raise - ends the chain at @o with an exception that prefers to return to @o. */
-static const struct op *raise(struct cpu *c, const struct op *o, unsigned ec, uint32_t iss)
-{
-	chain_leave(c, o);
-	cpu_exception(c, ec, iss, c->pc);
-	return NULL;
-}
-
-/** undef_log - says once per word that it is UNDEFINED here; at most 64 words. */
-static void undef_log(struct cpu *c, uint64_t pc, uint32_t word)
-{
-	static _Atomic uint32_t seen[64];
-
-	for (unsigned i = 0; i < 64; i++) {
-		uint32_t s = atomic_load_explicit(&seen[i], memory_order_relaxed);
-		if (s == word)
-			return;
-		if (s == 0) {
-			atomic_store_explicit(&seen[i], word, memory_order_relaxed);
-			log_info("undefined instruction word=%08x pc=%#llx el=%u cpu=%u", word,
-				 (unsigned long long)pc, c->el, c->index);
-			return;
-		}
-	}
-}
-
-SLOW OP(op_undef)
-{
-	uint64_t pc = op_va(c, o);
-	if (!c->trap)
-		undef_log(c, pc, code_word(c, pc));
-	return raise(c, o, EC_UNKNOWN, 0);
-}
-
-/* Allocated, but UNDEFINED on this CPU in every state: SMC without EL3, HLT, DCPS. */
-static SLOW OP(slow_undef_known)
-{
-	return raise(c, o, EC_UNKNOWN, 0);
-}
-
-SLOW OP(op_fp_trap)
-{
-	return raise(c, o, EC_FP, ISS_FP);
-}
-
-static SLOW OP(slow_svc)
-{
-	chain_leave_after(c, o);
-	cpu_exception(c, EC_SVC, o->aux, c->pc);
-	return NULL;
-}
-
-static SLOW OP(slow_brk)
-{
-	return raise(c, o, EC_BRK, o->aux);
-}
-
-static SLOW OP(slow_hvc)
-{
-	if (c->trap) {
-		chain_leave_after(c, o);
-		c->trap(c, EC_HVC, o->aux, 0, c->pc);
-		return NULL;
-	}
-	if (c->el == 0)
-		return raise(c, o, EC_UNKNOWN, 0);
-	if (!soft_hvc(c))
-		return chain_leave_after(c, o);
-	OP_NEXT();
-}
-
-static SLOW OP(slow_eret)
-{
-	if (c->el == 0 || c->trap)
-		return raise(c, o, EC_UNKNOWN, 0);
-	c->icount += o->pc + 1u;
-	excp_eret(c);
-	cpu_attn_update(c);
-	code_forget_returns(c);
-	return NULL;
-}
 
 /* ---- hints and barriers ---- */
 
 static SLOW OP(slow_wfi)
 {
 	if (!c->trap && sysreg_wfx_trapped(c, false))
-		return raise(c, o, EC_WFX, ISS_WFX);
+		return chain_raise(c, o, EC_WFX, ISS_WFX);
 	if (atomic_load_explicit(&c->attention, memory_order_relaxed) & ATTN_IRQ)
 		OP_NEXT();
 	c->halt = HALT_WFI;
@@ -137,7 +25,7 @@ static SLOW OP(slow_wfi)
 static SLOW OP(slow_wfe)
 {
 	if (!c->event && !c->trap && sysreg_wfx_trapped(c, true))
-		return raise(c, o, EC_WFX, ISS_WFX | 1);
+		return chain_raise(c, o, EC_WFX, ISS_WFX | 1);
 	if (c->event || c->trap) {
 		c->event = false;
 		OP_NEXT();
@@ -190,7 +78,8 @@ static OP(op_dsb)
 	OP_NEXT();
 }
 
-/* ISB: changes to code and registers act at once in this engine; what other vCPUs posted acts now. */
+/* ISB: changes to code and registers act at once in this engine; what other vCPUs posted acts now.
+ */
 static OP(op_isb)
 {
 	if (unlikely(cpu_attention(c)))
@@ -201,19 +90,21 @@ static OP(op_isb)
 /* ---- MRS, MSR ---- */
 
 /** reg_result - what follows a register access that did not succeed. */
-static const struct op *reg_failed(struct cpu *c, const struct op *o, enum sysreg_result r, bool read)
+static const struct op *reg_failed(struct cpu *c, const struct op *o, enum sysreg_result r,
+				   bool read)
 {
 	switch (r) {
 	case SYSREG_TRAP:
-		return raise(c, o, EC_SYSREG, sysreg_iss(o->aux, o->ra, read));
+		return chain_raise(c, o, EC_SYSREG, sysreg_iss(o->aux, o->ra, read));
 	case SYSREG_FP_TRAP:
-		return raise(c, o, EC_FP, ISS_FP);
+		return chain_raise(c, o, EC_FP, ISS_FP);
 	default:
-		return raise(c, o, EC_UNKNOWN, 0);
+		return chain_raise(c, o, EC_UNKNOWN, 0);
 	}
 }
 
-/** mrs_exec - a function of its own, because a handler whose local has its address taken does not chain by a jump. */
+/** mrs_exec - a function of its own, because a handler whose local has its address taken does not
+ * chain by a jump. */
 static __attribute__((noinline)) enum sysreg_result mrs_exec(struct cpu *c, const struct op *o)
 {
 	uint64_t v = 0;
@@ -250,12 +141,12 @@ static SLOW OP(slow_msr_imm)
 	if (!sysreg_pstate_imm(c, op1, op2, imm, &trap)) {
 		uint32_t key = SYSREG_KEY(0, op1, 4, imm, op2);
 		if (trap)
-			return raise(c, o, EC_SYSREG, sysreg_iss(key, 31, false));
-		return raise(c, o, EC_UNKNOWN, 0);
+			return chain_raise(c, o, EC_SYSREG, sysreg_iss(key, 31, false));
+		return chain_raise(c, o, EC_UNKNOWN, 0);
 	}
 	if (trap)
-		return raise(c, o, EC_SYSREG,
-			     sysreg_iss(SYSREG_KEY(0, op1, 4, imm, op2), 31, false));
+		return chain_raise(c, o, EC_SYSREG,
+				   sysreg_iss(SYSREG_KEY(0, op1, 4, imm, op2), 31, false));
 	cpu_attn_update(c);
 	return chain_leave_after(c, o);
 }
@@ -333,8 +224,10 @@ static OP(op_daif_clr)
 
 enum ivau_result { IVAU_ABORTED, IVAU_KILLED, IVAU_NO_CODE };
 
-/** ic_ivau_exec - the line of @va changed. A function of its own for the same reason as mrs_exec. */
-static __attribute__((noinline)) enum ivau_result ic_ivau_exec(struct cpu *c, const struct op *o, uint64_t va)
+/** ic_ivau_exec - the line of @va changed. A function of its own for the same reason as mrs_exec.
+ */
+static __attribute__((noinline)) enum ivau_result ic_ivau_exec(struct cpu *c, const struct op *o,
+							       uint64_t va)
 {
 	uint64_t pa;
 	struct mmu_fault f;
@@ -389,38 +282,17 @@ static SLOW OP(slow_sys)
 	}
 	if ((key >> 7 & 15) == 8) {
 		if (!tlbi_exec(c, key, xt))
-			return raise(c, o, EC_UNKNOWN, 0);
+			return chain_raise(c, o, EC_UNKNOWN, 0);
 		code_forget_returns(c);
 	} else if ((key >> 3 & 15) == 8) {
 		if (!mmu_at_exec(c, key, xt))
-			return raise(c, o, EC_UNKNOWN, 0);
+			return chain_raise(c, o, EC_UNKNOWN, 0);
 	}
 	/* Cache cleaning has no effect: all memory is coherent. */
 	OP_NEXT();
 }
 
 /* ---- decoders ---- */
-
-static enum decode_result dec_exception(uint32_t w, struct op *o)
-{
-	unsigned opc = bits(w, 23, 21), ll = w & 3;
-
-	if (bits(w, 4, 2))
-		return DEC_UNDEF;
-	o->aux = (uint16_t)bits(w, 20, 5);
-	if (opc == 0 && ll == 1)
-		o->fn = slow_svc;
-	else if (opc == 0 && ll == 2)
-		o->fn = slow_hvc;
-	else if (opc == 1 && ll == 0)
-		o->fn = slow_brk;
-	else if ((opc == 0 && ll == 3) || (opc == 2 && ll == 0) || (opc == 5 && ll))
-		o->fn = slow_undef_known; /* SMC, HLT, DCPS1..3 */
-	else
-		return DEC_UNDEF;
-	/* HVC goes on behind itself, BRK and SVC come back as a rule. */
-	return o->fn == slow_hvc ? DEC_OK : DEC_END;
-}
 
 static enum decode_result dec_hint(uint32_t w, struct op *o)
 {
@@ -534,12 +406,8 @@ static enum decode_result dec_sysreg(uint32_t w, struct op *o)
 
 enum decode_result decode_system(uint32_t w, struct op *o)
 {
-	if (w == INSN_ERET || w == INSN_DRPS) {
-		o->fn = w == INSN_ERET ? slow_eret : slow_undef_known;
-		return DEC_END;
-	}
-	if (w >> 24 == 0xd4)
-		return dec_exception(w, o);
+	if (w == INSN_ERET || w == INSN_DRPS || w >> 24 == 0xd4)
+		return decode_exception(w, o);
 	if (w >> 22 != 0x354)
 		return DEC_UNDEF;
 	unsigned op0 = bits(w, 20, 19), crn = bits(w, 15, 12);

@@ -73,7 +73,8 @@ static int soft_vm_create(const struct engine_vm_config *cfg, struct engine_vm *
 		return err_set(err, EINVAL, "%u vCPUs; the software engine has 1 to %u", cfg->cpus,
 			       SOFT_CPUS_MAX);
 	if (cfg->mem_count > SOFT_MEM_MAX)
-		return err_set(err, EINVAL, "%u memory blocks; the software engine takes at most %u",
+		return err_set(err, EINVAL,
+			       "%u memory blocks; the software engine takes at most %u",
 			       cfg->mem_count, SOFT_MEM_MAX);
 	vm = calloc(1, sizeof(*vm));
 	if (!vm)
@@ -215,13 +216,13 @@ static void soft_vcpu_dump(struct engine_vcpu *ev, char *buf, size_t len)
 	for (unsigned i = 0; i < 31; i++)
 		PUT("x%u=%016llx%c", i, (unsigned long long)c->x[i], i % 4 == 3 ? '\n' : ' ');
 	PUT("\nsctlr=%llx tcr=%llx ttbr0=%llx ttbr1=%llx vbar=%llx mair=%llx\n",
-	    (unsigned long long)c->sctlr, (unsigned long long)c->tcr, (unsigned long long)c->ttbr[0],
-	    (unsigned long long)c->ttbr[1], (unsigned long long)c->vbar,
-	    (unsigned long long)c->mair);
+	    (unsigned long long)c->sctlr, (unsigned long long)c->tcr,
+	    (unsigned long long)c->ttbr[0], (unsigned long long)c->ttbr[1],
+	    (unsigned long long)c->vbar, (unsigned long long)c->mair);
 	PUT("esr=%llx far=%llx elr=%llx spsr=%llx attention=%x halt=%u\n",
 	    (unsigned long long)c->esr, (unsigned long long)c->far, (unsigned long long)c->elr,
-	    (unsigned long long)c->spsr, (unsigned)atomic_load(&((struct cpu *)(uintptr_t)c)->attention),
-	    c->halt);
+	    (unsigned long long)c->spsr,
+	    (unsigned)atomic_load(&((struct cpu *)(uintptr_t)c)->attention), c->halt);
 #undef PUT
 }
 

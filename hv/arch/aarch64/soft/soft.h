@@ -20,13 +20,15 @@ extern const struct engine_ops soft_engine;
 
 struct soft_vcpu;
 
-/** struct soft_vm - what engine_vm is in this engine. Constant after vm_create() but for power states. */
+/** struct soft_vm - what engine_vm is in this engine. Constant after vm_create() but for power
+ * states. */
 struct soft_vm {
 	unsigned cpus;
 	struct guest_clock *clock;
 	struct engine_mem mem[SOFT_MEM_MAX];
 	unsigned mem_count;
-	bool (*mmio_now)(void *opaque, unsigned vcpu, struct vm_exit *exit); /* see engine_vm_config */
+	bool (*mmio_now)(void *opaque, unsigned vcpu,
+			 struct vm_exit *exit); /* see engine_vm_config */
 	void *opaque;
 	struct gic *gic;
 	struct psci psci;
@@ -37,10 +39,10 @@ struct soft_vm {
 
 /** enum inbox_kind - invalidations one vCPU asks of the others. */
 enum inbox_kind {
-	INBOX_TLB_ALL,	  /* tlb_flush_all() */
-	INBOX_TLB_ASID,	  /* tlb_flush_asid(asid) */
-	INBOX_TLB_VA,	  /* tlb_flush_va(addr, all_asids, asid) */
-	INBOX_CODE_LINE,  /* decoded code of the 64-byte line at PA addr */
+	INBOX_TLB_ALL,	 /* tlb_flush_all() */
+	INBOX_TLB_ASID,	 /* tlb_flush_asid(asid) */
+	INBOX_TLB_VA,	 /* tlb_flush_va(addr, all_asids, asid) */
+	INBOX_CODE_LINE, /* decoded code of the 64-byte line at PA addr */
 	INBOX_CODE_ALL,
 };
 
@@ -52,16 +54,19 @@ struct inbox_msg {
 };
 
 /**
- * soft_broadcast - posts @m to every other vCPU (the local part is the caller's) and remembers that the next DSB must
- * wait until they have done it. With one vCPU it does nothing. Own thread of @c; does not block.
+ * soft_broadcast - posts @m to every other vCPU (the local part is the caller's) and remembers that
+ * the next DSB must wait until they have done it. With one vCPU it does nothing. Own thread of @c;
+ * does not block.
  */
 void soft_broadcast(struct cpu *c, const struct inbox_msg *m);
 
 /* soft_ram() of tlb.h is in soft.c. */
 
-/** soft_hvc - HVC at EL1: PSCI and SMCCC. True: x0 is set, go on; false: cpu.halt is set, leave. Own thread. */
+/** soft_hvc - HVC at EL1: PSCI and SMCCC. True: x0 is set, go on; false: cpu.halt is set, leave.
+ * Own thread. */
 bool soft_hvc(struct cpu *c);
 /** soft_sev - SEV: wakes every vCPU that waits in WFE, and sets their event registers. */
 void soft_sev(struct cpu *c);
-/** soft_dsb - waits until every vCPU has done what was broadcast since the last DSB. Own thread; blocks. */
+/** soft_dsb - waits until every vCPU has done what was broadcast since the last DSB. Own thread;
+ * blocks. */
 void soft_dsb(struct cpu *c);

@@ -3,13 +3,15 @@
 /*
  * One vCPU of the software engine: the CPU, and what other threads may touch of it.
  *
- * Theory of operation. Everything that concerns a vCPU from outside becomes a bit of cpu.attention; a running chain
- * sees it at the next taken branch, a sleeping vCPU waits on that very word as a futex. The waker sets the bit, then
- * looks at @sleeping; the sleeper sets @sleeping, then sleeps only if the word is still what it read: one of the two
- * sees the other (both orders are seq_cst), so no wake-up is lost.
+ * Theory of operation. Everything that concerns a vCPU from outside becomes a bit of cpu.attention;
+ * a running chain sees it at the next taken branch, a sleeping vCPU waits on that very word as a
+ * futex. The waker sets the bit, then looks at @sleeping; the sleeper sets @sleeping, then sleeps
+ * only if the word is still what it read: one of the two sees the other (both orders are seq_cst),
+ * so no wake-up is lost.
  *
- * Invalidations: the sender queues in the inbox, sets ATTN_INBOX, then looks at @in_guest; the receiver sets @in_guest,
- * then looks at attention. A vCPU outside of guest code is not waited for: it empties its inbox before it goes in.
+ * Invalidations: the sender queues in the inbox, sets ATTN_INBOX, then looks at @in_guest; the
+ * receiver sets @in_guest, then looks at attention. A vCPU outside of guest code is not waited for:
+ * it empties its inbox before it goes in.
  */
 #include <stdatomic.h>
 #include <time.h>
@@ -58,18 +60,21 @@ void vcpu_inbox_drain(struct soft_vcpu *v);
 void vcpu_enter(struct soft_vcpu *v);
 void vcpu_leave(struct soft_vcpu *v);
 
-/** vcpu_timer_setup - makes the host timer of the calling thread. First thing on the vCPU's thread. */
+/** vcpu_timer_setup - makes the host timer of the calling thread. First thing on the vCPU's thread.
+ */
 void vcpu_timer_setup(struct soft_vcpu *v);
 /** vcpu_timer_arm - gtimer's callback. */
 void vcpu_timer_arm(void *opaque, uint64_t guest_ns);
 /** vcpu_timer_close - destroys the host timer. */
 void vcpu_timer_close(struct soft_vcpu *v);
-/** vcpu_timer_install - the signal handler of all of them; once per process, any number of times. */
+/** vcpu_timer_install - the signal handler of all of them; once per process, any number of times.
+ */
 void vcpu_timer_install(void);
 
 /** vcpu_power_off - PSCI CPU_OFF by the vCPU itself. */
 void vcpu_power_off(struct soft_vcpu *v);
-/** vcpu_power_up - ATTN_POWER: if CPU_ON came, resets the CPU to its entry point. True: it is on. */
+/** vcpu_power_up - ATTN_POWER: if CPU_ON came, resets the CPU to its entry point. True: it is on.
+ */
 bool vcpu_power_up(struct soft_vcpu *v);
 extern const struct psci_ops vcpu_psci_ops;
 

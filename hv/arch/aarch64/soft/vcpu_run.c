@@ -99,8 +99,8 @@ static bool run_halted(struct soft_vcpu *v, struct vm_exit *exit)
 		if (v->hvc_action == PSCI_CPU_OFF)
 			vcpu_power_off(v);
 		else
-			return exit_set(exit, v->hvc_action == PSCI_RESET ? EXIT_RESET
-									  : EXIT_POWEROFF);
+			return exit_set(exit,
+					v->hvc_action == PSCI_RESET ? EXIT_RESET : EXIT_POWEROFF);
 		return false;
 	default:
 		return false;

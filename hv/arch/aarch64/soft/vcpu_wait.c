@@ -165,8 +165,8 @@ void soft_dsb(struct cpu *c)
 	c->dsb_wait = false;
 	if (vm->cpus == 1)
 		return;
-	/* Others may be waiting for this one: here it counts as outside of guest code, and what they post is done
-	 * before the chain goes on. */
+	/* Others may be waiting for this one: here it counts as outside of guest code, and what
+	 * they post is done before the chain goes on. */
 	atomic_store(&self->in_guest, 0);
 	drained(vm);
 	atomic_fetch_add(&vm->drain_waiters, 1);
@@ -243,7 +243,8 @@ void vcpu_timer_arm(void *opaque, uint64_t guest_ns)
 	struct soft_vcpu *v = opaque;
 	struct itimerspec its = {0};
 
-	/* While the guest's clock stands still nothing comes due: vcpu_run() arms again when it goes on. */
+	/* While the guest's clock stands still nothing comes due: vcpu_run() arms again when it
+	 * goes on. */
 	if (!v->timer_made || atomic_load_explicit(&v->vm->clock->stopped_at, memory_order_relaxed))
 		return;
 	its.it_value = clock_timespec(guest_clock_host_ns(v->vm->clock, guest_ns));
