@@ -44,8 +44,17 @@ static inline void flags_lazy(struct cpu *c, enum flag_kind kind, uint64_t a, ui
 	F(eq, 0)                                                                                   \
 	F(ne, 1)                                                                                   \
 	F(cs, 2)                                                                                   \
-	F(cc, 3) F(mi, 4) F(pl, 5) F(vs, 6) F(vc, 7) F(hi, 8) F(ls, 9) F(ge, 10) F(lt, 11)         \
-		F(gt, 12) F(le, 13)
+	F(cc, 3)                                                                                   \
+	F(mi, 4)                                                                                   \
+	F(pl, 5)                                                                                   \
+	F(vs, 6)                                                                                   \
+	F(vc, 7)                                                                                   \
+	F(hi, 8)                                                                                   \
+	F(ls, 9)                                                                                   \
+	F(ge, 10)                                                                                  \
+	F(lt, 11)                                                                                  \
+	F(gt, 12)                                                                                  \
+	F(le, 13)
 
 #define SUBC_eq(U, S, a, b) ((U)(a) == (U)(b))
 #define SUBC_ne(U, S, a, b) ((U)(a) != (U)(b))
