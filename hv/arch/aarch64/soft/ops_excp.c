@@ -54,7 +54,7 @@ static void undef_log(struct cpu *c, uint64_t pc, uint32_t word)
 			return;
 		if (s == 0) {
 			atomic_store_explicit(&seen[i], word, memory_order_relaxed);
-			log_info("undefined instruction word=%08x pc=%#llx el=%u cpu=%u", word,
+			log_warn("undefined instruction word=%08x pc=%#llx el=%u cpu=%u", word,
 				 (unsigned long long)pc, c->el, c->index);
 			return;
 		}
@@ -64,8 +64,9 @@ static void undef_log(struct cpu *c, uint64_t pc, uint32_t word)
 SLOW OP(op_undef)
 {
 	uint64_t pc = op_va(c, o);
-	if (!c->trap)
-		undef_log(c, pc, code_word(c, pc));
+	uint32_t word = code_word(c, pc);
+	if (!c->trap && word >> 16) /* not UDF, which means it */
+		undef_log(c, pc, word);
 	return chain_raise(c, o, EC_UNKNOWN, 0);
 }
 
