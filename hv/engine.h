@@ -54,7 +54,8 @@ struct engine_vm_config {
 	unsigned mem_count;
 	/** mmio_now - an engine that emulates may ask, before it leaves vcpu_run() with EXIT_MMIO, whether the access can
 	 * be answered on the spot: shadow reads and posted writes can. True: @exit->data is the answer and the
-	 * guest goes on. Never blocks, makes no other call into the engine. vCPU's own thread. May be NULL. */
+	 * guest goes on. Never waits for a device; of the engine it calls irq_line() and irq_pulse() only. vCPU's own
+	 * thread. May be NULL. */
 	bool (*mmio_now)(void *opaque, unsigned vcpu, struct vm_exit *exit);
 	void *opaque;
 };

@@ -240,6 +240,17 @@ static void publish_core(struct slot *s)
 		atomic_store_explicit(&pl->last_core, core, memory_order_relaxed);
 }
 
+/* After a value was read with acquire: line changes that came with it are visible, and reach the interrupt controller before
+ * the guest sees the value. */
+static void lines_follow(struct slot *s)
+{
+	if (__builtin_expect(
+		    atomic_load_explicit(&s->pp.port->consumer.lines_gen, memory_order_relaxed) !=
+			    atomic_load_explicit(&s->lines_seen, memory_order_relaxed),
+		    0))
+		slot_lines_sample(s);
+}
+
 /* Pushes @e and waits for its answer. On ACCESS_OK with *@ret_answered the result is the daemon's.
  */
 static enum access_result forward(struct slot *s, const struct port_entry *e,
@@ -263,10 +274,7 @@ static enum access_result forward(struct slot *s, const struct port_entry *e,
 		return wait_failed(s, rc, seq, e->width, is_write, data);
 	if (t0)
 		histogram(s, clock_now_ns() - t0);
-	/* The answer was read with acquire: line changes it made are visible. */
-	if (atomic_load_explicit(&s->pp.port->consumer.lines_gen, memory_order_relaxed) !=
-	    atomic_load_explicit(&s->lines_seen, memory_order_relaxed))
-		slot_lines_sample(s);
+	lines_follow(s);
 	*ret_answered = true;
 	return ACCESS_OK;
 }
@@ -330,6 +338,7 @@ static bool shadow(struct slot *s, const struct bus_range *r, enum bus_read_way 
 	    !port_served(&s->pp, atomic_load_explicit(&s->posted_seq, memory_order_acquire)))
 		return false;
 	*data = port_shadow_read(&s->pp, r->shadow + offset, len) & width_mask(len);
+	lines_follow(s);
 	count(s, &s->pp.port->counters.reads_shadow);
 	return true;
 }

@@ -40,11 +40,12 @@ static bool publish_lines(struct server *s)
 
 static void publish(struct server *s, bool forwarded)
 {
-	dm_shadow_refresh(s->dm, false, shadow_store, &s->port);
+	/* Lines first: a vCPU that sees the new value of a register in the shadow page then finds its line changed, too. */
 	if (publish_lines(s)) {
 		s->lines_changed = true;
 		s->kick_due |= !forwarded;
 	}
+	dm_shadow_refresh(s->dm, false, shadow_store, &s->port);
 }
 
 static void publish_errors(struct server *s)
