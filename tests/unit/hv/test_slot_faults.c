@@ -128,7 +128,9 @@ static void nonsense_is_quarantined_once(void **state)
 		rig_make(&r, POLICY_ONES);
 		r.slot->cfg.deadline_ns = SHORT_NS;
 		rig_start(&r, modes[i]);
-		for (int k = 0; k < 5; k++)
+		/* On a busy host the first answers may miss the short deadline. */
+		uint64_t end = clock_now_ns() + 20000000000ull;
+		while (slot_state(r.slot) != SLOT_QUARANTINED && clock_now_ns() < end)
 			rd(&r, 3, 4);
 		assert_int_equal(slot_state(r.slot), SLOT_QUARANTINED);
 		slot_why(r.slot, why, sizeof(why));
