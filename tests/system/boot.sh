@@ -37,7 +37,10 @@ same "$(grep -c '"model"' "$tmp/ps")" 2 "devices"
 same "$(grep -c '"state": "serving"' "$tmp/ps")" 2 "devices that serve"
 pids=$(sed -n 's/^ *"pid": \([0-9]*\),*$/\1/p' "$tmp/ps")
 same "$(echo $pids | wc -w)" 3 "processes"
+# Sanitizers' runtimes need what the sandbox takes away: their builds run without it.
+[ -z "${OUTRIGGER_SANITIZE:-}" ] || echo "not looked at: the sandbox, off in a build with $OUTRIGGER_SANITIZE sanitizers"
 for pid in $(echo $pids | cut -d' ' -f2-); do
+	[ -z "${OUTRIGGER_SANITIZE:-}" ] || break
 	status=/proc/$pid/status
 	same "$(sed -n 's/^Seccomp:\t//p' $status)" 2 "Seccomp of $pid"
 	same "$(sed -n 's/^NoNewPrivs:\t//p' $status)" 1 "NoNewPrivs of $pid"
