@@ -2,6 +2,8 @@
 #include "base/clock.h"
 #include "bench/measure.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BOOT_DEADLINE_NS 180000000000ull
@@ -61,6 +63,53 @@ static int boot_variant(const struct vmm_setup *s, struct report *r, const char 
 	return 0;
 }
 
+/* What `outrigger stats` says that the VM's vCPU has retired; 0 if it cannot be had. */
+static double instructions_now(const struct vmm_setup *s)
+{
+	char command[PATH_MAX + 80], line[256];
+	double n = 0;
+	snprintf(command, sizeof command, "'%s' stats %s --json", s->outrigger, vmm_name());
+	FILE *f = popen(command, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof line, f)) {
+		char *at = strstr(line, "\"instructions\":");
+		if (at && !n)
+			n = strtod(at + strlen("\"instructions\":"), NULL);
+	}
+	pclose(f);
+	return n;
+}
+
+/* boot.instructions_per_second: from the command until userland is up and the count has been read, so a lower bound. */
+static int boot_speed(const struct vmm_setup *s, struct report *r, struct err *e)
+{
+	const struct vmm_image image = {
+		s->kernel, s->initrd,
+		"console=ttyAMA0 cryptomgr.notests=1 quiet outrigger.modules=yes"};
+	struct stats speed = {0};
+	for (unsigned run = 0; run < s->runs && vmm_has(s, REPORT_OURS); run++) {
+		struct child c;
+		int rc = vmm_start(s, REPORT_OURS, &image, &c, e);
+		if (rc)
+			return rc;
+		double n = 0;
+		if (child_wait_text(&c, "outrigger-guest: userland up", 0,
+				    c.started_ns + BOOT_DEADLINE_NS, NULL))
+			rc = vmm_explain(&c, REPORT_OURS, "did not boot to userland", e);
+		else if ((n = instructions_now(s)) <= 0)
+			rc = vmm_explain(&c, REPORT_OURS, "did not tell its instructions", e);
+		else
+			stats_add(&speed, n / (double)(clock_now_ns() - c.started_ns) * 1e3);
+		child_destroy(&c);
+		if (rc)
+			return rc;
+	}
+	if (vmm_has(s, REPORT_OURS))
+		report_put(r, "boot.instruction_rate", "M insn/s", REPORT_OURS, stats_sum_up(&speed));
+	return 0;
+}
+
 int measure_boot(const struct vmm_setup *s, struct report *r, struct err *e)
 {
 	/* The same work on both: the modules are loaded whether or not there are virtio devices. */
@@ -70,8 +119,9 @@ int measure_boot(const struct vmm_setup *s, struct report *r, struct err *e)
 			      e);
 	if (rc)
 		return rc;
-	return boot_variant(s, r, "chatty",
-			    "console=ttyAMA0 cryptomgr.notests=1 outrigger.modules=yes "
-			    "outrigger.mode=poweroff",
-			    e);
+	rc = boot_variant(s, r, "chatty",
+			  "console=ttyAMA0 cryptomgr.notests=1 outrigger.modules=yes "
+			  "outrigger.mode=poweroff",
+			  e);
+	return rc ? rc : boot_speed(s, r, e);
 }

@@ -24,18 +24,25 @@ bool vmm_has(const struct vmm_setup *s, enum report_side side)
 	return side == REPORT_OURS ? s->outrigger[0] : side == REPORT_QEMU ? s->qemu[0] : false;
 }
 
+static char last_name[48];
+
+const char *vmm_name(void)
+{
+	return last_name;
+}
+
 int vmm_start(const struct vmm_setup *s, enum report_side side, const struct vmm_image *image,
 	      struct child *c, struct err *e)
 {
 	static unsigned count;
-	char memory[16], name[48];
+	char memory[16];
 	struct args a = {0};
 	snprintf(memory, sizeof memory, "%uM", s->memory_mib);
 	if (side == REPORT_OURS) {
-		snprintf(name, sizeof name, "bench-%d-%u", (int)getpid(), count++);
+		snprintf(last_name, sizeof last_name, "bench-%d-%u", (int)getpid(), count++);
 		args_add(&a, s->outrigger, "run");
 		args_add(&a, s->config, NULL);
-		args_add(&a, "--name", name);
+		args_add(&a, "--name", last_name);
 		args_add(&a, "--console", "stdio");
 		args_add(&a, "--cpus", "1");
 		args_add(&a, "--memory", memory);

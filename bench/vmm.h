@@ -39,5 +39,8 @@ bool vmm_has(const struct vmm_setup *s, enum report_side side);
 int vmm_start(const struct vmm_setup *s, enum report_side side, const struct vmm_image *image,
 	      struct child *c, struct err *e);
 
+/** vmm_name - the name of the Outrigger VM that vmm_start() started last; valid until its next call. */
+const char *vmm_name(void);
+
 /** vmm_explain - sets @e to "<side> <what>", with the ends of the child's outputs. Returns -EIO. */
 int vmm_explain(struct child *c, enum report_side side, const char *what, struct err *e);
