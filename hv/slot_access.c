@@ -72,8 +72,9 @@ static void kick(struct slot *s, unsigned vcpu)
 		nonsense(s, "its kick eventfd is full and blocks");
 }
 
-/* A cold daemon is bound to the core of the vCPU that asked last. If the vCPU has moved since, the daemon is bound to where it
- * is now: a wake-up on the same core costs a tenth of one that must bring another core out of its halt. */
+/* A cold daemon is bound to the core of the vCPU that asked last. If the vCPU has moved since, the
+ * daemon is bound to where it is now: a wake-up on the same core costs a tenth of one that must
+ * bring another core out of its halt. */
 static void bring_near(struct slot *s)
 {
 	struct port *p = s->pp.port;
@@ -137,7 +138,7 @@ static enum access_result wait_failed(struct slot *s, int rc, uint64_t seq, unsi
 			silent_begin(s, seq);
 		break;
 	case -EPROTO:
-		nonsense(s, "ring head or completion status");
+		nonsense(s, "ring head or completion");
 		break;
 	default: /* -EPIPE: dead; the control thread knows */
 		break;
@@ -192,10 +193,12 @@ static void histogram(struct slot *s, uint64_t ns)
 }
 
 /*
- * The daemon was woken on this very core: hand it over and stay runnable. A vCPU that slept would be woken on whatever core is
- * idle, which costs a wake-up across cores and carries it away from its daemons.
+ * The daemon was woken on this very core: hand it over and stay runnable. A vCPU that slept would
+ * be woken on whatever core is idle, which costs a wake-up across cores and carries it away from
+ * its daemons.
  */
-static bool yield_answer(struct slot *s, unsigned vcpu, uint64_t seq, struct port_result *res, int *ret_rc)
+static bool yield_answer(struct slot *s, unsigned vcpu, uint64_t seq, struct port_result *res,
+			 int *ret_rc)
 {
 	for (int i = 0; i < LOCAL_YIELDS; i++) {
 		if (port_poll_done(&s->pp, vcpu, seq, res, ret_rc))
@@ -223,10 +226,16 @@ static int wait_answer(struct slot *s, unsigned vcpu, uint64_t seq, bool local,
 	rc = port_wait_done(&s->pp, vcpu, seq, spin,
 			    deadline ? deadline : start + s->cfg.deadline_ns, stop, res);
 	int late;
-	/* A thread that lost its core between its last look and the clock may have the answer by
-	 * now. */
-	if (rc == -ETIMEDOUT && port_poll_done(&s->pp, vcpu, seq, res, &late))
-		rc = late;
+	if (rc == -ETIMEDOUT) {
+		/* A thread that lost its core between its last look and the clock may have the
+		 * answer by now. An answer is there before the head moves on: a head that went past
+		 * without one would cost the guest a deadline at each access, for ever. */
+		bool passed = port_served(&s->pp, seq);
+		if (port_poll_done(&s->pp, vcpu, seq, res, &late))
+			rc = late;
+		else if (passed)
+			rc = -EPROTO;
+	}
 	if (may_spin && (rc == 0 || rc == -ETIMEDOUT))
 		spin_learn(s, clock_now_ns() - start);
 	return rc;
@@ -240,8 +249,8 @@ static void publish_core(struct slot *s)
 		atomic_store_explicit(&pl->last_core, core, memory_order_relaxed);
 }
 
-/* After a value was read with acquire: line changes that came with it are visible, and reach the interrupt controller before
- * the guest sees the value. */
+/* After a value was read with acquire: line changes that came with it are visible, and reach the
+ * interrupt controller before the guest sees the value. */
 static void lines_follow(struct slot *s)
 {
 	if (__builtin_expect(
@@ -429,8 +438,8 @@ bool slot_access_now(struct slot *s, const struct bus_range *r, unsigned vcpu, u
 	bus_rule_t rule = offset < r->rules_len ? r->rules[offset] : 0;
 	if (!bus_rule_fits(rule, len))
 		return false;
-	/* No in-flight count: page and ring are the slot's, not the daemon's. A write that is pushed while the daemon is
-	 * being replaced is served by whoever comes next. */
+	/* No in-flight count: page and ring are the slot's, not the daemon's. A write that is
+	 * pushed while the daemon is being replaced is served by whoever comes next. */
 	uint64_t w = atomic_load_explicit(&s->word, memory_order_acquire);
 	if (SLOT_WORD_STATE(w) != SLOT_SERVING)
 		return false;
