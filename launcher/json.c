@@ -4,29 +4,12 @@
 #include <string.h>
 #include "base/err.h"
 
-/* Bytes of the well-formed UTF-8 sequence at @s (Unicode 15, table 3-7), 0 if there is none. */
-static unsigned utf8_len(const unsigned char *s)
-{
-	unsigned n = s[0] < 0x80		   ? 1
-		     : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-		     : (s[0] & 0xf0) == 0xe0	   ? 3
-		     : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-						   : 0;
-	for (unsigned i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static void quoted(struct sb *b, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	sb_addc(b, '"');
 	while (*s) {
-		unsigned n = utf8_len(s);
+		unsigned n = text_utf8_len((const char *)s);
 		if (n == 0) {
 			sb_add(b, "\\ufffd");
 			n = 1;

@@ -67,6 +67,7 @@ struct sup {
 	uint64_t request_id;
 	uint64_t running_ns; /* 0: not yet */
 	bool start_sent;
+	bool hv_said_why; /* its error came as a message: its log adds nothing */
 
 	struct ctl *cli;
 	uv_poll_t cli_poll;

@@ -52,11 +52,12 @@ void sup_end(struct sup *s, int exit_code, const char *fmt, ...)
 }
 
 /* hv is gone: a daemon without a port has nothing to do but write out what it still holds. It sees
- * its dock close and ends by itself; one that docked never is ended here. */
+ * its dock close and ends by itself; one that never served holds nothing, and is ended here. */
 static void hv_gone(struct sup *s)
 {
 	for (size_t i = 0; i < s->ndevices; i++)
-		if (!s->devices[i].state[0] || strcmp(s->devices[i].state, "waiting") == 0)
+		if (!s->devices[i].state[0] || strcmp(s->devices[i].state, "waiting") == 0 ||
+		    strcmp(s->devices[i].state, "docked") == 0)
 			process_kill(&s->devices[i].proc, SIGKILL);
 }
 
@@ -69,7 +70,7 @@ static void report_death(struct sup *s, const struct sup_process *p, const char 
 		 tail[0] ? "; its last log lines:" : ", no log lines");
 	for (char *save = NULL, *line = strtok_r(tail, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
-		fprintf(stderr, "%s%s", line, term_eol());
+		fprintf(stderr, "%s%s", text_printable(line), term_eol());
 }
 
 static void hv_died(struct sup *s)
@@ -89,7 +90,8 @@ static void hv_died(struct sup *s)
 			ran ? "guest was lost: hv (pid %d) ended with %s"
 			    : "the VM could not start: hv (pid %d) ended with %s",
 			s->hv.pid, how);
-	} else if (!clean && !(WIFSIGNALED(s->hv.status) && WTERMSIG(s->hv.status) == SIGKILL)) {
+	} else if (!clean && !s->hv_said_why &&
+		   !(WIFSIGNALED(s->hv.status) && WTERMSIG(s->hv.status) == SIGKILL)) {
 		report_death(s, &s->hv, NULL);
 	}
 	hv_gone(s);

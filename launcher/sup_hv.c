@@ -134,6 +134,7 @@ static void event(struct sup *s, const Outrigger__HvEvent *e)
 		event_ended(s, e->ended);
 		break;
 	case OUTRIGGER__HV_EVENT__KIND_ERROR:
+		s->hv_said_why = true;
 		sup_end(s, EXIT_FAILED, "%s", e->error);
 		break;
 	default:

@@ -23,7 +23,9 @@ static void line(struct sup *s, bool time, const char *fmt, va_list ap)
 	s->front.last = '\n';
 	if (time)
 		sb_addf(&b, "%6.1f ms  ", (double)(clock_now_ns() - s->opt.start_ns) / 1e6);
+	size_t text = b.len;
 	sb_addv(&b, fmt, ap);
+	text_printable(b.s + text); /* it may quote a daemon */
 	sb_add(&b, term_eol());
 	fd_write_all(STDERR_FILENO, b.s, b.len);
 }

@@ -213,6 +213,37 @@ void sb_addn(struct sb *b, const char *s, size_t n)
 	b->s[b->len] = 0;
 }
 
+/* Unicode 15, table 3-7. */
+unsigned text_utf8_len(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	unsigned n = s[0] < 0x80		   ? 1
+		     : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+		     : (s[0] & 0xf0) == 0xe0	   ? 3
+		     : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+						   : 0;
+	for (unsigned i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+char *text_printable(char *s)
+{
+	for (unsigned char *p = (unsigned char *)s; *p;) {
+		unsigned n = text_utf8_len((char *)p);
+		bool c1 = p[0] == 0xc2 && p[1] < 0xa0; /* U+0080 to U+009F: CSI and its like */
+		if (!n || c1 || *p < 0x20 || *p == 0x7f) {
+			memset(p, '?', n ? n : 1);
+		}
+		p += n ? n : 1;
+	}
+	return s;
+}
+
 void sb_add(struct sb *b, const char *s)
 {
 	sb_addn(b, s, strlen(s));

@@ -34,6 +34,15 @@ const char *text_nearest(const char *word, const char *const *words);
 /** text_size_format - @bytes as "256M" when whole, else as bytes, in @buf. Returns @buf. */
 char *text_size_format(char buf[32], uint64_t bytes);
 
+/** text_utf8_len - bytes of the well-formed UTF-8 sequence at @s, 0 if there is none; 1 at the end.
+ */
+unsigned text_utf8_len(const char *s);
+
+/** text_printable - puts a question mark in place of all in @s that could move a terminal's cursor
+ * or worse: control characters and what is no UTF-8. For text of other processes that is shown to
+ * people. Returns @s. */
+char *text_printable(char *s);
+
 /** struct sb - a growing string. Zero-initialise; sb_free() or AUTO_SB. @s is NULL until first use.
  */
 struct sb {

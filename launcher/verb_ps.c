@@ -58,7 +58,7 @@ static void text_vm(const Outrigger__CliReply *r, const Outrigger__VmConfig *cfg
 			(unsigned long long)portstats_get(d, PC_WRITES_POSTED),
 			(unsigned long long)portstats_get(d, PC_READS_SHADOW));
 		if (d->why[0])
-			sb_addf(out, "  %-12s   %s\n", "", d->why);
+			sb_addf(out, "  %-12s   %s\n", "", text_printable(d->why));
 	}
 }
 

@@ -136,6 +136,15 @@ static void json_escapes_and_nests(void **state)
 					"    null\n  ],\n  \"e\": {}\n}\n");
 }
 
+static void text_of_others_cannot_move_the_cursor(void **state)
+{
+	char s[] = "a\x1b[2J\x7f\n\xff\xc2\x9b"
+		   "2J \xc3\xa4 \xe2\x82";
+	(void)state;
+	assert_string_equal(text_printable(s), "a?[2J????"
+					       "?2J \xc3\xa4 ??");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +154,7 @@ int main(void)
 		cmocka_unit_test(names_that_are_near_are_found),
 		cmocka_unit_test(names_of_vms_and_devices),
 		cmocka_unit_test(json_escapes_and_nests),
+		cmocka_unit_test(text_of_others_cannot_move_the_cursor),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
