@@ -96,6 +96,8 @@ struct ynode *ynode_get(const struct ynode *n, const char *key)
 
 struct builder {
 	yaml_parser_t parser;
+	const char *buf; /* borrowed: what is parsed */
+	size_t len;
 	struct diag *d;
 	unsigned nodes;
 	struct {
@@ -105,6 +107,14 @@ struct builder {
 	unsigned nanchors;
 };
 
+static unsigned lines_before(const char *buf, size_t len, size_t at)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < at && i < len; i++)
+		n += buf[i] == '\n';
+	return n;
+}
+
 static bool next_event(struct builder *b, yaml_event_t *ev)
 {
 	if (yaml_parser_parse(&b->parser, ev))
@@ -112,7 +122,12 @@ static bool next_event(struct builder *b, yaml_event_t *ev)
 	const yaml_parser_t *p = &b->parser;
 	const char *problem = p->problem ? p->problem : "cannot be read";
 	unsigned line = (unsigned)p->problem_mark.line + 1;
-	if (strstr(problem, "cannot start any token"))
+	if (p->error == YAML_READER_ERROR)
+		diag_at(b->d, 1 + lines_before(b->buf, b->len, p->problem_offset),
+			"not YAML: %s (byte %zu); a config is UTF-8 text without control "
+			"characters",
+			problem, p->problem_offset);
+	else if (strstr(problem, "cannot start any token"))
 		diag_at(b->d, line,
 			"not YAML: a tab or a character that cannot stand here (column %zu); "
 			"indent with spaces, quote text that begins with %%, @ or `",
@@ -218,6 +233,9 @@ static struct ynode *build(struct builder *b, yaml_event_t *ev, unsigned depth)
 	unsigned line = (unsigned)ev->start_mark.line + 1;
 	if (depth > MAX_DEPTH || ++b->nodes > MAX_NODES) {
 		diag_at(b->d, line, "the document is too deep or too large");
+	} else if (ev->type == YAML_SCALAR_EVENT &&
+		   strlen((const char *)ev->data.scalar.value) != ev->data.scalar.length) {
+		diag_at(b->d, line, "a text with a NUL character (\\0) in it; leave it out");
 	} else if (ev->type == YAML_SCALAR_EVENT) {
 		n = node_new(Y_SCALAR, line);
 		n->text = xstrdup((const char *)ev->data.scalar.value);
@@ -245,7 +263,7 @@ static struct ynode *build(struct builder *b, yaml_event_t *ev, unsigned depth)
 
 struct ynode *ynode_parse(const char *buf, size_t len, struct diag *d)
 {
-	struct builder b = {.d = d};
+	struct builder b = {.buf = buf, .len = len, .d = d};
 	struct ynode *root = NULL;
 	yaml_event_t ev;
 	if (!yaml_parser_initialize(&b.parser))

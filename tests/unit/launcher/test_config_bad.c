@@ -134,6 +134,8 @@ static const struct bad {
 	{HEAD "devices:\n- name: u\n", 4, "device u: key \"model\" is missing", NULL},
 	{HEAD "devices:\n\t- name: u\n", 4, "not YAML: a tab", NULL},
 	{HEAD "memory 1G\ncpus: 1\n", 4, "not YAML:", NULL},
+	{HEAD "cmdline: \"\xff\"\n", 3, "not YAML: invalid leading UTF-8 octet (byte ", NULL},
+	{HEAD "cmdline: \"a\\0b\"\n", 3, "a text with a NUL character", NULL},
 	{HEAD "devices: [a\n", 0, "not YAML:", NULL},
 	{HEAD "name: \"abc\n", 0, "not YAML:", NULL},
 	{HEAD "memory: 1G\nmemory: 2G\n", 4,
