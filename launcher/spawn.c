@@ -61,8 +61,9 @@ _Noreturn static void child_run(const struct child_plan *p)
 		put_file("/proc/self/uid_map", p->uid_map);
 		put_file("/proc/self/gid_map", p->gid_map);
 	}
-	/* Ctrl-C on the terminal is the supervisor's business. Not a session of its own: with Linux's autogroups a vCPU
-	 * thread and a daemon on the same core would then share it by slices of milliseconds. */
+	/* Ctrl-C on the terminal is the supervisor's business. Not a session of its own: with
+	 * Linux's autogroups a vCPU thread and a daemon on the same core would then share it by
+	 * slices of milliseconds. */
 	setpgid(0, 0);
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sig != SIGKILL && sig != SIGSTOP)

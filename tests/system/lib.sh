@@ -79,9 +79,14 @@ wait_for() {
 	wait "$pid" 2>/dev/null
 }
 
-# wait_gone PID [SECONDS]: until the process has ended (it need not be our child).
+# wait_gone PID [SECONDS]: until the process has ended (it need not be our child; its parent may be slow to reap it).
 wait_gone() {
-	if timeout "${2:-15}" tail --pid="$1" -s 0.05 -f /dev/null; then ok; else bad "process $1 is still there"; fi
+	local end=$((SECONDS + ${2:-15})) state
+	while state=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null) && [ "$state" != Z ]; do
+		[ $SECONDS -lt $end ] || { bad "process $1 is still there"; return; }
+		timeout 0.05 tail --pid="$1" -s 0.01 -f /dev/null
+	done
+	ok
 }
 
 # json EXPRESSION FILE: a value out of JSON written by outrigger: the first `"KEY": VALUE` with that key.
