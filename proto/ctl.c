@@ -10,8 +10,11 @@
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/util/platform.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define CLOSE_WAIT_NS 250000000u
 
 struct ctl {
 	nng_socket sock;
@@ -156,11 +159,74 @@ int ctl_dial(enum ctl_kind kind, const char *url, int timeout_ms, struct ctl **r
 	return 0;
 }
 
+/*
+ * nng_close() can wait for ever: up to 1.7 its close of a socket races with its own reaping of a pipe (nanomsg/nng issues
+ * 1543 and 1813; seen here about once in 2000 closes on a busy host). So a thread of its own calls it, and we
+ * wait for that thread only so long. What a stuck close leaves behind ends with the process.
+ */
+struct closing {
+	nng_socket sock;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool done;	/* lock */
+	bool abandoned; /* lock: the waiter is gone, the thread frees */
+};
+
+static void closing_free(struct closing *k)
+{
+	pthread_cond_destroy(&k->cond);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+}
+
+static void *closing_main(void *arg)
+{
+	struct closing *k = arg;
+	nng_close(k->sock);
+	pthread_mutex_lock(&k->lock);
+	k->done = true;
+	bool abandoned = k->abandoned;
+	pthread_cond_signal(&k->cond);
+	pthread_mutex_unlock(&k->lock);
+	if (abandoned)
+		closing_free(k);
+	return NULL;
+}
+
+static void closing_wait(struct closing *k)
+{
+	struct timespec until = clock_timespec(clock_real_ns() + CLOSE_WAIT_NS);
+	pthread_mutex_lock(&k->lock);
+	while (!k->done && pthread_cond_timedwait(&k->cond, &k->lock, &until) == 0)
+		continue;
+	bool done = k->done;
+	k->abandoned = !done;
+	pthread_mutex_unlock(&k->lock);
+	if (done)
+		closing_free(k);
+	else
+		log_debug("closing a control socket takes long; going on without it");
+}
+
 void ctl_close(struct ctl *c)
 {
 	if (!c)
 		return;
-	nng_close(c->sock);
+	struct closing *k = calloc(1, sizeof(*k));
+	pthread_t t;
+	pthread_attr_t attr;
+	if (k) {
+		k->sock = c->sock;
+		pthread_mutex_init(&k->lock, NULL);
+		pthread_cond_init(&k->cond, NULL);
+		pthread_attr_init(&attr);
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		if (pthread_create(&t, &attr, closing_main, k) == 0)
+			closing_wait(k);
+		else
+			closing_free(k); /* the socket stays open until the process ends */
+		pthread_attr_destroy(&attr);
+	}
 	free(c);
 }
 

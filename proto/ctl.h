@@ -27,7 +27,7 @@ void ctl_setup(void);
 int ctl_listen(enum ctl_kind kind, const char *url, struct ctl **ret, struct err *err);
 int ctl_dial(enum ctl_kind kind, const char *url, int timeout_ms, struct ctl **ret, struct err *err);
 
-/** ctl_close - closes and frees; NULL is allowed. */
+/** ctl_close - closes and frees; NULL is allowed. Blocks for at most a quarter of a second: see ctl.c. */
 void ctl_close(struct ctl *c);
 
 /** ctl_fd - a descriptor that polls readable while a message waits. Borrowed; never read it. */

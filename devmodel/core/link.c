@@ -398,7 +398,7 @@ void link_down(struct daemon *d)
 		server_detach(&d->srv);
 	for (unsigned c = 0; c < d->channels; c++)
 		chardev_close(&d->ch[c]);
-	ctl_close(d->ctl);
+	/* The control link ends with the process: closing it takes a thread (proto/ctl.c), and no sandboxed daemon may start one. */
 	dm_destroy(d->dm);
 	for (unsigned i = 0; i < d->nfds; i++)
 		fd_close(&d->fds[i]);
