@@ -4,6 +4,7 @@
 struct exc exc;
 uint64_t rt_dtb;
 void (*exc_irq)(void);
+void (*exc_fiq)(void);
 bool (*exc_hook)(struct frame *f);
 uint8_t el0_stack[EL0_STACK_BYTES] __attribute__((aligned(4096)));
 
@@ -156,6 +157,10 @@ uint64_t exc_entry(struct frame *f)
 		if (!exc_irq)
 			die("unexpected IRQ", f);
 		exc_irq();
+		return 0;
+	}
+	if ((f->kind & 3) == 2 && exc_fiq) {
+		exc_fiq();
 		return 0;
 	}
 	if ((f->kind & 3) != 0)

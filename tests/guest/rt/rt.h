@@ -32,6 +32,8 @@ extern struct exc exc;
 extern uint64_t rt_dtb;
 /* exc_irq - called for IRQs; NULL: an IRQ is a failure. */
 extern void (*exc_irq)(void);
+/* exc_fiq - the same for FIQs. */
+extern void (*exc_fiq)(void);
 /* exc_hook - when not NULL sees each synchronous exception first; true = it did everything. */
 extern bool (*exc_hook)(struct frame *f);
 

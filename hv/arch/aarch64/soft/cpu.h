@@ -40,6 +40,7 @@ union vreg {
 #define ATTN_INBOX 0x8u	 /* TLB or code invalidations from other vCPUs wait */
 #define ATTN_POWER 0x10u /* the power state changed */
 #define ATTN_EVENT 0x20u /* another vCPU executed SEV */
+#define ATTN_FIQ 0x40u	 /* the GIC asserts this CPU's FIQ (Group 0 interrupts) */
 #define ATTN_STEP 0x80u	 /* always set while single-stepping: each taken branch leaves the chain */
 
 /* Return predictions: where BL and BLR expect to come back to. Forgotten whenever translation, EL
@@ -136,11 +137,11 @@ static inline void cpu_sp_switch(struct cpu *c, unsigned el, unsigned sp_sel)
 	c->tlb = c->tlb_el[el];
 }
 
-/** cpu_attn_update - recomputes attn_mask. Call after PSTATE.I changed inside a chain; the run loop
+/** cpu_attn_update - recomputes attn_mask. Call after PSTATE.I or PSTATE.F changed inside a chain; the run loop
  * does it too. */
 static inline void cpu_attn_update(struct cpu *c)
 {
-	c->attn_mask = c->daif & 2 ? ~ATTN_IRQ : ~0u;
+	c->attn_mask = ~((c->daif & 2 ? ATTN_IRQ : 0) | (c->daif & 1 ? ATTN_FIQ : 0));
 }
 
 /** cpu_fp_update - recomputes fp_ok from CPACR_EL1.FPEN and the EL. Call after either changes. */

@@ -16,7 +16,7 @@ static SLOW OP(slow_wfi)
 {
 	if (!c->trap && sysreg_wfx_trapped(c, false))
 		return chain_raise(c, o, EC_WFX, ISS_WFX);
-	if (atomic_load_explicit(&c->attention, memory_order_relaxed) & ATTN_IRQ)
+	if (atomic_load_explicit(&c->attention, memory_order_relaxed) & (ATTN_IRQ | ATTN_FIQ))
 		OP_NEXT();
 	c->halt = HALT_WFI;
 	return chain_leave_after(c, o);

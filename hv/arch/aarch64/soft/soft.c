@@ -31,21 +31,30 @@ uint8_t *soft_ram(struct soft_vm *vm, uint64_t pa, uint64_t len, bool *ret_ro)
 	return NULL;
 }
 
-/** signal_irq - the GIC's output to @cpu. Called with the GIC's lock held. */
-static void signal_irq(void *opaque, unsigned cpu, bool level)
+static void signal_set(struct soft_vm *vm, unsigned cpu, uint32_t bit, bool level)
 {
-	struct soft_vm *vm = opaque;
 	struct soft_vcpu *v = vm->vcpu[cpu];
 
 	if (!v)
 		return;
 	if (level)
-		vcpu_attention(v, ATTN_IRQ);
+		vcpu_attention(v, bit);
 	else
-		atomic_fetch_and(&v->cpu.attention, ~ATTN_IRQ);
+		atomic_fetch_and(&v->cpu.attention, ~bit);
 }
 
-static const struct gic_ops gic_ops = {.signal = signal_irq};
+/** signal_irq, signal_fiq - the GIC's outputs to @cpu. Called with the GIC's lock held. */
+static void signal_irq(void *opaque, unsigned cpu, bool level)
+{
+	signal_set(opaque, cpu, ATTN_IRQ, level);
+}
+
+static void signal_fiq(void *opaque, unsigned cpu, bool level)
+{
+	signal_set(opaque, cpu, ATTN_FIQ, level);
+}
+
+static const struct gic_ops gic_ops = {.signal = signal_irq, .signal_fiq = signal_fiq};
 
 static int soft_probe(struct err *err)
 {

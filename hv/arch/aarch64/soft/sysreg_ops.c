@@ -95,8 +95,8 @@ void sysreg_fpsr_write(struct cpu *c, uint32_t key, uint64_t value)
 uint64_t sysreg_isr_read(struct cpu *c, uint32_t key)
 {
 	(void)key;
-	bool irq = atomic_load_explicit(&c->attention, memory_order_relaxed) & ATTN_IRQ;
-	return irq ? 0x80 : 0;
+	uint32_t a = atomic_load_explicit(&c->attention, memory_order_relaxed);
+	return (a & ATTN_IRQ ? 0x80 : 0) | (a & ATTN_FIQ ? 0x40 : 0);
 }
 
 void sysreg_sctlr_write(struct cpu *c, uint32_t key, uint64_t value)

@@ -76,7 +76,7 @@ static bool run_halted(struct soft_vcpu *v, struct vm_exit *exit)
 
 	switch ((enum cpu_halt)c->halt) {
 	case HALT_WFI:
-		if (atomic_load(&c->attention) & ATTN_IRQ) {
+		if (atomic_load(&c->attention) & (ATTN_IRQ | ATTN_FIQ)) {
 			c->halt = HALT_NONE;
 			return false;
 		}
@@ -144,9 +144,12 @@ static void run_chain(struct soft_vcpu *v)
 	bool step = false;
 
 	cpu_attn_update(c);
-	if ((atomic_load_explicit(&c->attention, memory_order_relaxed) & ATTN_IRQ) &&
-	    !(c->daif & 2)) {
-		excp_irq(c);
+	uint32_t bits = atomic_load_explicit(&c->attention, memory_order_relaxed) & c->attn_mask;
+	if (bits & (ATTN_IRQ | ATTN_FIQ)) {
+		if (bits & ATTN_FIQ)
+			excp_fiq(c);
+		else
+			excp_irq(c);
 		code_forget_returns(c);
 		cpu_attn_update(c);
 	}
@@ -197,7 +200,7 @@ void vcpu_run_loop(struct soft_vcpu *v, struct vm_exit *exit)
 	for (;;) {
 		uint32_t bits = atomic_load(&c->attention);
 
-		if (unlikely(bits & ~(ATTN_IRQ | ATTN_STEP)) && run_attention(v, bits, exit))
+		if (unlikely(bits & ~(ATTN_IRQ | ATTN_FIQ | ATTN_STEP)) && run_attention(v, bits, exit))
 			break;
 		if (unlikely(v->power != POWER_ON) && run_off(v, exit))
 			break;
