@@ -2,6 +2,7 @@
 #include "launcher/spawn.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -73,6 +74,8 @@ _Noreturn static void child_run(const struct child_plan *p)
 	dup2(p->null_fd, 0);
 	dup2(p->log_fd, 1);
 	dup2(p->log_fd, 2);
+	/* Also what our own parent left open to us: nothing of it is a device's business. */
+	syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (p->s->keep_fd >= 0)
 		fcntl(p->s->keep_fd, F_SETFD, 0);
 	execve(p->s->path, (char *const *)(uintptr_t)p->s->argv, p->envp);

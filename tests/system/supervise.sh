@@ -56,6 +56,7 @@ timeout 20 "$O" "${vm[@]}" -q --cmdline "echo poweroff" < <(cat "$tmp/keys") >"$
 same "$(cat "$tmp/out")" "$(cat "$tmp/keys")" "echo from a pipe"
 
 # Detached: ps, stats, console, stop.
+exec 77<"$tmp/kernel" # what our shell has open is no business of hv or a device
 run 0 "$O" "${vm[@]}" --detach --name one --cmdline "say:hi echo waitdead say:dead hang"
 has "$tmp/out" "one running, supervisor pid"
 run 1 "$O" "${vm[@]}" --detach --name one --cmdline hang
@@ -82,6 +83,10 @@ daemon=$(sed -n '/"name": "rtc"/{n;s/[^0-9]//g;p}' "$tmp/out")
 hv=$(sed -n '/"hv"/{n;s/[^0-9]//g;p}' "$tmp/out")
 sup=$(json supervisor_pid "$tmp/out")
 uart=$(sed -n '/"name": "uart0"/{n;s/[^0-9]//g;p}' "$tmp/out")
+for pid in "$hv" "$uart" "$daemon"; do
+	[ -d "/proc/$pid/fd" ] && [ ! -e "/proc/$pid/fd/77" ] && ok || bad "process $pid has our descriptor 77"
+done
+exec 77<&-
 mkfifo "$tmp/in"
 "$O" console one <"$tmp/in" >"$tmp/console" 2>/dev/null &
 exec 9>"$tmp/in"
