@@ -199,6 +199,8 @@ _Noreturn void guest_main(void)
 	measure_writes("uart_imsc_write", io_reg(UART_BASE, UART_IMSC), 0, 1000, 100);
 	measure_bursts("uart_dr_write", 16, 200);
 	measure_console("uart_console_char", 64, 50);
+	measure_cold("rtc_dr_read_after_300us_busy", io_reg(RTC_BASE, RTC_DR), time_spin_us, 300,
+		     200);
 	measure_cold("rtc_dr_read_after_10ms_busy", io_reg(RTC_BASE, RTC_DR), time_spin_us, 10000,
 		     50);
 	measure_cold("rtc_dr_read_after_10ms_wfi", io_reg(RTC_BASE, RTC_DR), timer_sleep_us, 10000,
