@@ -4,28 +4,65 @@
 #include <string.h>
 #include "launcher/verb.h"
 
+enum { COLUMNS = 79, OPTION_COLUMN = 30 };
+
+/* Words of @s in lines of at most COLUMNS, the first of which has @used columns already, the others
+ * begin at column
+ * @indent. A newline in @s is a space, an empty line and a line that begins with a space stay. */
+static void wrapped(FILE *out, size_t used, int indent, const char *s)
+{
+	bool first = true;
+	while (*s) {
+		size_t n = strcspn(s, " \n");
+		if (!first && used + 1 + n > COLUMNS) {
+			fprintf(out, "\n%*s", indent, "");
+			used = (size_t)indent;
+			first = true;
+		}
+		fprintf(out, "%s%.*s", first ? "" : " ", (int)n, s);
+		used += n + !first;
+		first = false;
+		s += n;
+		if (s[0] == '\n' && (s[1] == '\n' || s[1] == ' ')) {
+			size_t gap = strspn(s, "\n"), margin = strspn(s + gap, " ");
+			fprintf(out, "%.*s%*s", (int)gap, s, indent + (int)margin, "");
+			used = (size_t)indent + margin;
+			first = true;
+			s += gap + margin;
+		} else if (*s) {
+			s++;
+		}
+	}
+	fputc('\n', out);
+}
+
 static void option_line(FILE *out, const struct option_def *o)
 {
 	char left[64];
 	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : " ",
 		 o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->arg ? " " : "",
 		 o->arg ? o->arg : "");
-	if (strlen(left) > 26)
-		fprintf(out, "  %s\n  %-26s  %s\n", left, "", o->help);
+	if (strlen(left) > OPTION_COLUMN - 4)
+		fprintf(out, "  %s\n%*s", left, OPTION_COLUMN, "");
 	else
-		fprintf(out, "  %-26s  %s\n", left, o->help);
+		fprintf(out, "  %-*s", OPTION_COLUMN - 2, left);
+	wrapped(out, OPTION_COLUMN, OPTION_COLUMN, o->help);
 }
 
 void verb_help(const struct verb *v, FILE *out)
 {
 	static const struct option_def help = {"help", 'h', NULL, "print this help", NULL};
-	fprintf(out, "Usage: outrigger %s %s%s[OPTION]...\n%s.\n\nOptions:\n", v->name, v->operands,
-		v->operands[0] ? " " : "", v->summary);
+	fprintf(out, "Usage: outrigger %s %s%s[OPTION]...\n", v->name, v->operands,
+		v->operands[0] ? " " : "");
+	wrapped(out, 0, 0, v->summary);
+	fputs("\nOptions:\n", out);
 	for (const struct option_def *o = v->options; o->name; o++)
 		option_line(out, o);
 	option_line(out, &help);
-	if (v->text)
-		fprintf(out, "\n%s\n", v->text);
+	if (v->text) {
+		fputc('\n', out);
+		wrapped(out, 0, 0, v->text);
+	}
 }
 
 void overview_help(FILE *out)
@@ -33,14 +70,19 @@ void overview_help(FILE *out)
 	fprintf(out,
 		"Usage: outrigger VERB [OPERAND | OPTION]...\n"
 		"A hypervisor whose every device model runs in a process of its own.\n\nVerbs:\n");
-	for (const struct verb *const *v = verb_table; *v; v++)
-		fprintf(out, "  %-12s %s\n", (*v)->name, (*v)->summary);
-	fprintf(out, "\nEach verb has --help. Options may follow or precede operands.\n"
-		     "Exit codes: 0 done, 1 the operation failed, 2 bad usage or config; `run` has "
-		     "more.\n"
-		     "Environment: OUTRIGGER_BINDIR (where hv and models are), OUTRIGGER_LOG (err, "
-		     "warn, info,\n"
-		     "debug), XDG_RUNTIME_DIR and XDG_CACHE_HOME.\n");
+	for (const struct verb *const *v = verb_table; *v; v++) {
+		fprintf(out, "  %-12s ", (*v)->name);
+		wrapped(out, 15, 15, (*v)->summary);
+	}
+	fputc('\n', out);
+	wrapped(out, 0, 0,
+		"Each verb has --help. Options may follow or precede operands. Exit codes: 0 done, "
+		"1 the "
+		"operation failed, 2 bad usage or config; `run` has more. Environment: "
+		"OUTRIGGER_BINDIR "
+		"(where hv and models are), OUTRIGGER_LOG (err, warn, info, debug), "
+		"XDG_RUNTIME_DIR and "
+		"XDG_CACHE_HOME.");
 }
 
 /* ---- bash completion ---------------------------------------------------------------------------

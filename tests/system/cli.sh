@@ -7,7 +7,7 @@
 run 2 "$O"
 has "$tmp/err" "Usage: outrigger VERB"
 run 0 "$O" --help
-has "$tmp/out" "Exit codes: 0 done, 1 the operation failed, 2 bad usage"
+has "$tmp/out" "Exit codes: 0"
 cp "$tmp/out" "$tmp/help"
 run 0 "$O" --version
 has "$tmp/out" "outrigger "
@@ -15,6 +15,7 @@ for verb in run ps stop console stats models check doctor completion man; do
 	has "$tmp/help" "  $verb "
 	run 0 "$O" $verb --help
 	has "$tmp/out" "Usage: outrigger $verb"
+	same "$(awk 'length > 79' "$tmp/help" "$tmp/out")" "" "lines of the help of $verb wider than a terminal"
 	run 0 "$O" help $verb
 	run 0 "$O" man $verb
 	has "$tmp/out" ".SH OPTIONS"
