@@ -53,10 +53,11 @@ extern uint64_t verb_start_ns;
 const struct verb *verb_find(const char *name);
 
 /** struct args - parsed command line. Values are borrowed from argv. */
+#define ARGS_MAX 128
 struct args {
 	const struct verb *verb;
-	const struct option_def *opt[128];
-	const char *value[128]; /* NULL for a flag */
+	const struct option_def *opt[ARGS_MAX];
+	const char *value[ARGS_MAX]; /* NULL for a flag */
 	int nopts;
 	const char *operand[8];
 	int noperands;

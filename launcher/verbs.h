@@ -4,4 +4,4 @@
 #include "launcher/verb.h"
 
 extern const struct verb verb_run, verb_ps, verb_stop, verb_console, verb_stats, verb_models,
-	verb_check, verb_doctor, verb_completion, verb_man;
+	verb_check, verb_doctor, verb_bench, verb_completion, verb_man;
