@@ -105,6 +105,7 @@ void report_end(struct vm *vm, const struct vm_end *end)
 	if (end->is_error) {
 		e.kind_case = OUTRIGGER__HV_EVENT__KIND_ERROR;
 		e.error = text(end->why);
+		e.bad_config = end->bad_config;
 		fprintf(stderr, "outrigger-hv: %s\n", end->why);
 	} else {
 		ended.how = text(end->how);

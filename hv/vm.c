@@ -304,8 +304,10 @@ static void on_notify(void *arg)
 	(void)got;
 	if (atomic_exchange(&vm->devices_changed, 0))
 		devices_review(vm);
-	if (vm->state == VM_STARTING && atomic_load(&vm->boot_done) == 2)
+	if (vm->state == VM_STARTING && atomic_load(&vm->boot_done) == 2) {
+		vm->end.bad_config = !vm->end_set;
 		vm_fail_start(vm, "%s", vm->boot_err.msg);
+	}
 	if (vm->state == VM_STARTING && atomic_load(&vm->boot_done) == 1)
 		vm_try_start(vm);
 	if (vm->state == VM_RUNNING && atomic_load(&vm->first_instruction_ns) &&

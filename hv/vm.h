@@ -70,7 +70,8 @@ struct vm_end {
 	char how[16];
 	char why[400];
 	int exit_code;
-	bool is_error; /* it never started: an HvEvent.error */
+	bool is_error;	 /* it never started: an HvEvent.error */
+	bool bad_config; /* then: because of what the launcher gave us, not of a device */
 };
 
 struct vm {

@@ -2,13 +2,18 @@
 #include "launcher/backend.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <termios.h>
 #include "base/fd.h"
+
+/* How long a reader of a pty has at the end, and for how long there must be nothing left. */
+enum { DRAIN_MS = 3000, DRAIN_QUIET_MS = 20 };
 
 static int open_pty(struct backend *b, struct err *err)
 {
@@ -19,13 +24,32 @@ static int open_pty(struct backend *b, struct err *err)
 	    ptsname_r(b->fd, name, sizeof(name)) != 0)
 		return err_set(err, errno, "cannot make a pseudo terminal: %s", strerror(errno));
 	b->path = xstrdup(name);
-	/* We keep the slave open: without one, the master reads EIO whenever nobody is attached. */
-	b->peer_fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (b->peer_fd < 0 || tcgetattr(b->peer_fd, &t) < 0)
+	AUTO_FD slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0 || tcgetattr(slave, &t) < 0)
 		return err_set(err, errno, "cannot open %s: %s", name, strerror(errno));
 	cfmakeraw(&t);
-	tcsetattr(b->peer_fd, TCSANOW, &t);
-	return 0;
+	tcsetattr(slave, TCSANOW, &t);
+	/* The slave is not kept open: the daemon is to see whether somebody is attached. A master of ours is: what a reader
+	 * has not taken yet when the daemon ends would be lost with the last one. */
+	b->peer_fd = fcntl(b->fd, F_DUPFD_CLOEXEC, 0);
+	return b->peer_fd < 0 ? err_set(err, errno, "cannot copy a descriptor: %s", strerror(errno)) : 0;
+}
+
+/* At the end: a reader that is attached to the pty gets the time to take what is still in it. */
+static void drain_pty(const struct backend *b)
+{
+	struct pollfd p = {.fd = b->peer_fd};
+	int left = 0, quiet = 0;
+	if (b->peer_fd < 0 || poll(&p, 1, 0) < 0 || (p.revents & POLLHUP))
+		return; /* nobody is attached */
+	AUTO_FD slave = open(b->path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	/* The line discipline is refilled from behind: it must stay empty for a while to be empty. */
+	for (int ms = 0; slave >= 0 && ms < DRAIN_MS && quiet < DRAIN_QUIET_MS; ms++) {
+		if (ioctl(slave, FIONREAD, &left) < 0)
+			return;
+		quiet = left ? 0 : quiet + 1;
+		poll(NULL, 0, 1);
+	}
 }
 
 static int open_unix(struct backend *b, const char *path, struct err *err)
@@ -187,6 +211,8 @@ void backends_close(struct backends *b)
 	backends_sent(b);
 	for (size_t i = 0; i < b->count; i++) {
 		struct backend *n = &b->items[i];
+		if (n->kind == CHARDEV_PTY)
+			drain_pty(n);
 		fd_close(&n->peer_fd);
 		if (n->path && n->kind == CHARDEV_UNIX)
 			unlink(n->path);

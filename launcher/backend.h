@@ -11,7 +11,7 @@ struct backend {
 	enum chardev_kind kind;
 	const char *wire; /* BackendFd.kind: stream, listen, write, null, pty */
 	int fd;		  /* what the daemon gets, owned until sent; -1: none */
-	int peer_fd;	  /* console: our end; pty: the slave, kept open; else -1 */
+	int peer_fd;	  /* console: our end; pty: a master of our own; else -1 */
 	char *path; /* pty: the slave's path; unix: the socket to remove at the end; else NULL */
 	bool front; /* console that the foreground terminal shows */
 };

@@ -135,7 +135,7 @@ static void event(struct sup *s, const Outrigger__HvEvent *e)
 		break;
 	case OUTRIGGER__HV_EVENT__KIND_ERROR:
 		s->hv_said_why = true;
-		sup_end(s, EXIT_FAILED, "%s", e->error);
+		sup_end(s, e->bad_config ? EXIT_USAGE : EXIT_FAILED, "%s", e->error);
 		break;
 	default:
 		break;

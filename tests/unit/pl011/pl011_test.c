@@ -85,7 +85,7 @@ static void a_slow_host_shows_as_a_full_fifo_until_it_has_caught_up(void **state
 		assert_true(n < 10000);
 	}
 	assert_int_equal(dmt_r32(t, FR) & (TXFF | TXFE | BUSY), TXFF | BUSY);
-	dmt_w32(t, ICR, INT_TX);
+	assert_int_equal(dmt_r32(t, RIS) & INT_TX, 0); /* a driver may write half a FIFO for each */
 	assert_false(dmt_line(t, 0));
 	for (unsigned i = 0; i < 576; i++) /* posted before FR could be seen */
 		dmt_w32(t, DR, 'a' + n++ % 26);
