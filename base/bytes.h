@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /** width_mask - the mask of a value of @width bytes (1, 2, 4 or 8). */
 static inline uint64_t width_mask(unsigned width)

@@ -82,8 +82,8 @@ static int enter_empty_dir(void)
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return -errno;
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (!mount("none", places[i], "tmpfs",
-			   MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2,mode=0555"))
+		if (!mount("none", places[i], "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+			   "size=4k,nr_inodes=2,mode=0555"))
 			return chdir(places[i]) ? -errno : 0;
 	return -errno;
 }
@@ -189,9 +189,9 @@ int sandbox_isolate(struct sandbox *sb, const char *keep_dir, bool writes_files,
 
 /* ---- reports --------------------------------------------------------------------------------------------- */
 
-static const char *const part_names[] = {"no_new_privs", "no_caps",  "userns",	   "mountns",
-					 "netns",	 "ipcns",    "utsns",	   "pidns",
-					 "empty_root",	 "landlock", "seccomp",	   "rlimits"};
+static const char *const part_names[] = {"no_new_privs", "no_caps",  "userns",	"mountns",
+					 "netns",	 "ipcns",    "utsns",	"pidns",
+					 "empty_root",	 "landlock", "seccomp", "rlimits"};
 
 const char *sandbox_report(struct sandbox *sb)
 {
@@ -201,8 +201,8 @@ const char *sandbox_report(struct sandbox *sb)
 		for (unsigned i = 0; i < ARRAY_LEN(part_names); i++) {
 			if ((sb->on >> i & 1) != (unsigned)pass || at >= sizeof(sb->report))
 				continue;
-			at += (size_t)snprintf(sb->report + at, sizeof(sb->report) - at, "%s%s", lead,
-					       part_names[i]);
+			at += (size_t)snprintf(sb->report + at, sizeof(sb->report) - at, "%s%s",
+					       lead, part_names[i]);
 			lead = " ";
 		}
 	}

@@ -26,7 +26,10 @@
 #define THIS_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-#define CALL(nr, why) {#nr, SYS_##nr, why}
+#define CALL(nr, why)                                                                              \
+	{                                                                                          \
+#nr, SYS_##nr, why                                                                 \
+	}
 
 /* Most frequent first: the filter is a linear list. */
 static const struct sandbox_syscall common[] = {
@@ -145,7 +148,8 @@ static void build(struct prog *p, const int *extra, size_t n)
 		add_call(p, refused[i], SECCOMP_RET_ERRNO | EACCES);
 	add_no_exec(p, SYS_mmap);
 	add_no_exec(p, SYS_mprotect);
-	add_if_first_is(p, SYS_prctl, PR_SET_NAME); /* threads that start only now name themselves */
+	add_if_first_is(p, SYS_prctl,
+			PR_SET_NAME); /* threads that start only now name themselves */
 	add(p, RET(SECCOMP_RET_KILL_PROCESS));
 }
 
@@ -153,7 +157,8 @@ int sandbox_seal(struct sandbox *sb, const int *extra, size_t n, struct err *err
 {
 	struct prog p = {.n = 0};
 	if (chdir("/"))
-		return err_set(err, errno, "cannot leave the runtime directory: %s", strerror(errno));
+		return err_set(err, errno, "cannot leave the runtime directory: %s",
+			       strerror(errno));
 	setrlimit(RLIMIT_NPROC, &(struct rlimit){0, 0});
 	build(&p, extra, n);
 	struct sock_fprog prog = {.len = p.n, .filter = p.f};
@@ -161,7 +166,8 @@ int sandbox_seal(struct sandbox *sb, const int *extra, size_t n, struct err *err
 	if (rc > 0)
 		return err_set(err, ESRCH, "thread %ld did not take the system-call filter", rc);
 	if (rc < 0)
-		return err_set(err, errno, "cannot set the system-call filter: %s", strerror(errno));
+		return err_set(err, errno, "cannot set the system-call filter: %s",
+			       strerror(errno));
 	sb->on |= SANDBOX_SECCOMP;
 	return 0;
 }

@@ -106,7 +106,8 @@ static int boot_speed(const struct vmm_setup *s, struct report *r, struct err *e
 			return rc;
 	}
 	if (vmm_has(s, REPORT_OURS))
-		report_put(r, "boot.instruction_rate", "M insn/s", REPORT_OURS, stats_sum_up(&speed));
+		report_put(r, "boot.instruction_rate", "M insn/s", REPORT_OURS,
+			   stats_sum_up(&speed));
 	return 0;
 }
 

@@ -48,7 +48,8 @@ enum dm_access {
 
 /** enum dm_read_way - how a read reaches its value. */
 enum dm_read_way {
-	DM_READ_AUTO = 0,   /* DM_RC: forwarded; everything else: shadow, after pending posted writes */
+	DM_READ_AUTO =
+		0, /* DM_RC: forwarded; everything else: shadow, after pending posted writes */
 	DM_READ_SHADOW_NOW, /* shadow without waiting for posted writes: where a driver cannot tell */
 	DM_READ_CALL,	    /* forwarded to dm_class.read, which may change the state */
 	DM_READ_PURE,	    /* forwarded to dm_class.read, which changes nothing */
@@ -147,7 +148,10 @@ struct dm_syscall {
 	int number;
 	const char *why;
 };
-#define DM_SYSCALL(nr, reason) {.name = #nr, .number = SYS_##nr, .why = reason}
+#define DM_SYSCALL(nr, reason)                                                                     \
+	{                                                                                          \
+		.name = #nr, .number = SYS_##nr, .why = reason                                     \
+	}
 
 /** struct dm_fdt - how the guest's device tree shows the device. */
 struct dm_fdt {
@@ -184,7 +188,8 @@ struct dm_class {
 	/** host_room - how many bytes host_in() can take on @channel now; the host waits meanwhile. */
 	size_t (*host_room)(struct dm *dm, const void *state, unsigned channel);
 	/** host_in - @len bytes (1 to what host_room() said) came from the host. */
-	void (*host_in)(struct dm *dm, void *state, unsigned channel, const uint8_t *buf, size_t len);
+	void (*host_in)(struct dm *dm, void *state, unsigned channel, const uint8_t *buf,
+			size_t len);
 	/** host_done - @channel is no longer busy: see dm_host_out_busy(). */
 	void (*host_done)(struct dm *dm, void *state, unsigned channel);
 	/** timer - the time of @timer has come; it is off now. */

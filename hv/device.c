@@ -15,8 +15,7 @@
  * the others. */
 #define MESSAGES_A_TURN 32
 
-/* ---- the slot's calls
- * ----------------------------------------------------------------------------- */
+/* ---- the slot's calls ---- */
 
 static void op_irq_line(void *opaque, unsigned irq, bool level)
 {
@@ -43,8 +42,7 @@ static const struct slot_ops device_slot_ops = {
 	.changed = op_changed,
 };
 
-/* ---- the end of a daemon
- * -------------------------------------------------------------------------- */
+/* ---- the end of a daemon ---- */
 
 /* Cuts the daemon off: no descriptor of it is watched any more. It notices by the end of its dock
  * connection. */
@@ -83,8 +81,7 @@ static void device_gone(struct device *d)
 	device_lost(d, SLOT_DEAD, why);
 }
 
-/* ---- messages
- * ------------------------------------------------------------------------------------- */
+/* ---- messages ---- */
 
 static void on_hello(struct device *d, const Outrigger__Hello *h)
 {
@@ -229,8 +226,7 @@ static void ctl_ready(void *arg)
 	}
 }
 
-/* ---- docking
- * -------------------------------------------------------------------------------------- */
+/* ---- docking ---- */
 
 static void dock_conn_ready(void *arg)
 {
@@ -300,8 +296,7 @@ int device_docked(struct device *d, int *conn, pid_t pid, struct err *err)
 	return 0;
 }
 
-/* ---- all of them
- * ---------------------------------------------------------------------------------- */
+/* ---- all of them ---- */
 
 static void irq_ready(void *arg)
 {

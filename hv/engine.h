@@ -18,14 +18,14 @@ struct engine_vcpu;
 
 /** enum exit_reason - why vcpu_run() returned. */
 enum exit_reason {
-	EXIT_NONE = 0,	    /* call again */
-	EXIT_MMIO = 1,	    /* .mmio: answer (reads: .data) and run again, or vcpu_abort() */
-	EXIT_PIO = 2,	    /* .mmio, the address is a port number */
-	EXIT_KICKED = 3,    /* vcpu_kick() */
-	EXIT_POWEROFF = 4,  /* the guest switched itself off */
-	EXIT_RESET = 5,	    /* the guest asked for a reset */
-	EXIT_CRASH = 6,	    /* the guest cannot go on: .why */
-	EXIT_ENGINE = 7,    /* the engine failed: .why; registers are still readable */
+	EXIT_NONE = 0,	   /* call again */
+	EXIT_MMIO = 1,	   /* .mmio: answer (reads: .data) and run again, or vcpu_abort() */
+	EXIT_PIO = 2,	   /* .mmio, the address is a port number */
+	EXIT_KICKED = 3,   /* vcpu_kick() */
+	EXIT_POWEROFF = 4, /* the guest switched itself off */
+	EXIT_RESET = 5,	   /* the guest asked for a reset */
+	EXIT_CRASH = 6,	   /* the guest cannot go on: .why */
+	EXIT_ENGINE = 7,   /* the engine failed: .why; registers are still readable */
 };
 
 /** struct vm_exit - one exit. Little-endian data in the low @len bytes, zero above; sign extension and register
@@ -35,7 +35,8 @@ struct vm_exit {
 	uint8_t len; /* 1, 2, 4, 8 */
 	bool is_write;
 	uint64_t addr; /* guest-physical address, or port */
-	uint64_t data; /* written by the guest; or filled by the caller before the next vcpu_run() */
+	uint64_t
+		data; /* written by the guest; or filled by the caller before the next vcpu_run() */
 	char why[120];
 };
 
@@ -78,7 +79,8 @@ struct engine_ops {
 	const char *isa; /* "aarch64", "x86_64", "any" */
 	/** probe - can this engine work here? @err says why not. */
 	int (*probe)(struct err *err);
-	int (*vm_create)(const struct engine_vm_config *cfg, struct engine_vm **ret, struct err *err);
+	int (*vm_create)(const struct engine_vm_config *cfg, struct engine_vm **ret,
+			 struct err *err);
 	/** vm_destroy - after all vcpus are destroyed. NULL is allowed. */
 	void (*vm_destroy)(struct engine_vm *evm);
 	/** vm_reset - interrupt controller, timers, power states back to reset. No vCPU is running. */

@@ -129,8 +129,7 @@ int loader_to_mem(const struct loader_src *s, uint64_t off, uint64_t len, const 
 	return loader_read(s, off, p, len, err);
 }
 
-/* ---- gzip
- * ---------------------------------------------------------------------------------------- */
+/* ---- gzip ---- */
 
 struct loader_gz {
 	const struct loader_src *src;
@@ -197,8 +196,7 @@ int64_t loader_gz_read(struct loader_gz *g, void *buf, uint64_t len, struct err 
 	return (int64_t)got;
 }
 
-/* ---- ELF
- * ----------------------------------------------------------------------------------------- */
+/* ---- ELF ---- */
 
 static int elf_check(const struct loader_src *s, const Elf64_Ehdr *h, uint16_t machine,
 		     const char *machine_name, struct err *err)

@@ -85,7 +85,10 @@ static int run(const struct launch *l)
 	struct err err = {0};
 	int code;
 	if (vm_create(l->cfg, l->fds, l->nfds, &vm, &err)) {
-		struct vm_end end = {.how = "error", .exit_code = EXIT_USAGE, .is_error = true, .bad_config = true};
+		struct vm_end end = {.how = "error",
+				     .exit_code = EXIT_USAGE,
+				     .is_error = true,
+				     .bad_config = true};
 		snprintf(end.why, sizeof(end.why), "%.*s", (int)sizeof(end.why) - 1, err.msg);
 		code = EXIT_USAGE;
 		if (vm)

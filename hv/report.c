@@ -124,8 +124,7 @@ void report_end(struct vm *vm, const struct vm_end *end)
 		ctl_free(m);
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static void send_reply(struct vm *vm, Outrigger__HvReply *r)
 {

@@ -93,7 +93,7 @@ struct slot {
 	_Atomic uint64_t
 		silent_seq; /* the request whose deadline passed; 0 = the daemon is on time */
 	_Atomic int32_t daemon_pid; /* of the docked daemon, to bind it to a core; 0: none */
-	bool can_spin;	    /* more than one host core */
+	bool can_spin;		    /* more than one host core */
 	int port_fd, state_fd, kick_fd, irq_fd;
 	size_t port_bytes;
 	pthread_mutex_t lock;

@@ -17,8 +17,7 @@ static void wake_handler(int sig)
 	(void)sig; /* only ends a blocking system call with EINTR */
 }
 
-/* ---- accesses
- * ------------------------------------------------------------------------------------ */
+/* ---- accesses ---- */
 
 static enum access_result unclaimed(struct vcpu *v, enum bus_space space, struct vm_exit *x)
 {
@@ -45,7 +44,8 @@ bool vcpu_mmio_now(void *opaque, unsigned vcpu, struct vm_exit *x)
 	struct vm *vm = opaque;
 	const struct bus_range *r =
 		bus_lookup(&vm->bus, &vm->vcpus[vcpu].cache, BUS_MMIO, x->addr, x->len);
-	return r && slot_access_now(r->slot, r, vcpu, x->addr - r->base, x->len, x->is_write, &x->data);
+	return r &&
+	       slot_access_now(r->slot, r, vcpu, x->addr - r->base, x->len, x->is_write, &x->data);
 }
 
 /* False: the vCPU ends. */
@@ -70,8 +70,7 @@ static bool access_exit(struct vcpu *v, enum bus_space space, struct vm_exit *x)
 	return false;
 }
 
-/* ---- reset
- * ---------------------------------------------------------------------------------------- */
+/* ---- reset ---- */
 
 static void boot_state(struct vcpu *v, struct engine_boot *b)
 {
@@ -146,8 +145,7 @@ static void reset_ask(struct vcpu *v)
 			vm->ops->vcpu_kick(vm->vcpus[i].ev);
 }
 
-/* ---- the loop
- * ------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 /* Writes the registers and the reason to <runtime>/crash.txt. */
 static void dump(struct vcpu *v, const char *why)
@@ -239,8 +237,7 @@ static void *vcpu_main(void *arg)
 	return NULL;
 }
 
-/* ---- control thread
- * ------------------------------------------------------------------------------- */
+/* ---- control thread ---- */
 
 int vcpus_create(struct vm *vm, struct err *err)
 {

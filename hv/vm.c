@@ -21,8 +21,7 @@
 #define STOP_TICKS_MAX 500
 #define UNSTICK_MS 500
 
-/* ---- ends
- * ----------------------------------------------------------------------------------------- */
+/* ---- ends ---- */
 
 void vm_notify(struct vm *vm)
 {
@@ -71,8 +70,7 @@ static bool end_get(struct vm *vm, struct vm_end *ret)
 	return set;
 }
 
-/* ---- images
- * --------------------------------------------------------------------------------------- */
+/* ---- images ---- */
 
 static int load_dtb(struct vm *vm, struct err *err)
 {
@@ -129,8 +127,7 @@ static void *boot_main(void *arg)
 	return NULL;
 }
 
-/* ---- creation
- * ------------------------------------------------------------------------------------- */
+/* ---- creation ---- */
 
 static int create_board(struct vm *vm, struct err *err)
 {
@@ -255,8 +252,7 @@ int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, str
 	return rc;
 }
 
-/* ---- running
- * -------------------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 static void on_unstick(uv_timer_t *t)
 {

@@ -32,7 +32,8 @@ static int open_pty(struct backend *b, struct err *err)
 	/* The slave is not kept open: the daemon is to see whether somebody is attached. A master of ours is: what a reader
 	 * has not taken yet when the daemon ends would be lost with the last one. */
 	b->peer_fd = fcntl(b->fd, F_DUPFD_CLOEXEC, 0);
-	return b->peer_fd < 0 ? err_set(err, errno, "cannot copy a descriptor: %s", strerror(errno)) : 0;
+	return b->peer_fd < 0 ? err_set(err, errno, "cannot copy a descriptor: %s", strerror(errno))
+			      : 0;
 }
 
 /* At the end: a reader that is attached to the pty gets the time to take what is still in it. */

@@ -21,8 +21,7 @@ char *config_path(const char *dir, const char *path)
 	return xasprintf("%s/%s", dir, path);
 }
 
-/* ---- reading and overriding
- * --------------------------------------------------------------------------- */
+/* ---- reading and overriding ---- */
 
 static char *file_read(const char *path, size_t *ret_len, struct diag *d)
 {
@@ -95,8 +94,7 @@ static void overrides_apply(struct ynode *root, const struct config_overrides *o
 	}
 }
 
-/* ---- names of models and options, on the tree
- * --------------------------------------------------------- */
+/* ---- names of models and options, on the tree ---- */
 
 static void check_option_names(const struct ynode *dev, const struct model *m, struct diag *d)
 {
@@ -147,8 +145,7 @@ static void check_model_names(const struct ynode *root, const struct models *mod
 	}
 }
 
-/* ---- the VM's own keys
- * --------------------------------------------------------------------------------- */
+/* ---- the VM's own keys ---- */
 
 /* The bytes an image takes in memory at least: of an arm64 Image by its header (Linux,
  * Documentation/arch/arm64/booting.rst: image_size at 16, magic at 56), of a gzip file by its
@@ -311,8 +308,7 @@ int config_console_device(const struct config *c)
 	return -1;
 }
 
-/* ---- all of it
- * ------------------------------------------------------------------------------------------ */
+/* ---- all of it ---- */
 
 static int config_tree(struct config *c, const struct config_overrides *over,
 		       const struct models *models, struct diag *d)

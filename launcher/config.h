@@ -91,8 +91,7 @@ int chardev_parse(const char *value, enum chardev_kind *ret, const char **ret_pa
 /** config_path - @path seen from folder @dir: heap string. */
 char *config_path(const char *dir, const char *path);
 
-/* ---- between config*.c only
- * ------------------------------------------------------------------------ */
+/* ---- between config*.c only ---- */
 
 struct raw_device {
 	char *name, *model, *address, *deadline;

@@ -46,8 +46,7 @@ int chardev_parse(const char *value, enum chardev_kind *ret, const char **ret_pa
 		       value);
 }
 
-/* ---- option values
- * ---------------------------------------------------------------------------------- */
+/* ---- option values ---- */
 
 static void check_choice(const Outrigger__OptionDescription *o, const char *value,
 			 const struct ynode *n, const char *dev, struct diag *d)
@@ -187,8 +186,7 @@ const char *config_value(const struct config_device *dev, const char *name)
 	return NULL;
 }
 
-/* ---- place
- * --------------------------------------------------------------------------------------- */
+/* ---- place ---- */
 
 static bool address_taken(const struct config *c, size_t before, uint64_t address)
 {

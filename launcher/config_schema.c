@@ -140,8 +140,7 @@ void config_schema_destroy(struct config_schema *s)
 	free(s);
 }
 
-/* ---- the walk
- * --------------------------------------------------------------------------------------- */
+/* ---- the walk ---- */
 
 static void check_value(const cyaml_schema_value_t *v, const char *key, struct ynode *n,
 			struct diag *d);
@@ -268,8 +267,7 @@ void config_schema_check(const struct config_schema *s, struct ynode *root, stru
 	check_value(&s->top_value, "config", root, d);
 }
 
-/* ---- loading
- * -------------------------------------------------------------------------------------- */
+/* ---- loading ---- */
 
 static cyaml_config_t cyaml_config(struct sb *log)
 {

@@ -169,8 +169,7 @@ static void client_accept(uv_poll_t *p, int status, int events)
 	client_update(k);
 }
 
-/* ---- the device's end
- * ------------------------------------------------------------------------------ */
+/* ---- the device's end ---- */
 
 static void output(struct console *c, const char *p, size_t n)
 {
@@ -263,8 +262,7 @@ bool console_drain(struct console *c)
 	return !c->front || front_room(c->front) > 0;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 static int listen_start(struct console *c, uv_loop_t *loop, const char *path, struct err *err)
 {

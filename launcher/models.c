@@ -45,8 +45,7 @@ char *bindir(void)
 	return xstrdup(path);
 }
 
-/* ---- the cache
- * ------------------------------------------------------------------------------------ */
+/* ---- the cache ---- */
 
 /* The folder of the cache, made if need be; NULL when there is no place for it. */
 static char *cache_dir(void)
@@ -228,8 +227,7 @@ static void ask_all(struct ask *asks, size_t n, const char *dir)
 	}
 }
 
-/* ---- all of them
- * ---------------------------------------------------------------------------------- */
+/* ---- all of them ---- */
 
 static int by_name(const void *a, const void *b)
 {

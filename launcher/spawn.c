@@ -19,8 +19,7 @@ extern char **environ;
 
 enum { LOG_TAIL_BYTES = 16384 };
 
-/* ---- in the child: only async-signal-safe calls, for other threads may have held locks
- * ------------------- */
+/* ---- in the child: only async-signal-safe calls, for other threads may have held locks ---- */
 
 static void put_file(const char *path, const char *text)
 {
@@ -83,8 +82,7 @@ _Noreturn static void child_run(const struct child_plan *p)
 	_exit(127);
 }
 
-/* ---- in the parent
- * ---------------------------------------------------------------------------------- */
+/* ---- in the parent ---- */
 
 /* Our environment and @add, which wins. The array is heap, its strings are borrowed. */
 static char **env_make(const char *const *add)

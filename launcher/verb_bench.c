@@ -47,7 +47,8 @@ const struct verb verb_bench = {
 	.min_operands = 0,
 	.max_operands = 0,
 	.options = options,
-	.text = "Runs outrigger-bench, which has more options. Takes some minutes; leave the machine "
+	.text = "Runs outrigger-bench, which has more options. Takes some minutes; leave the "
+		"machine "
 		"alone meanwhile. docs/performance.md says what the rows mean.",
 	.fn = bench,
 };

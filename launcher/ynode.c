@@ -301,8 +301,7 @@ struct ynode *ynode_parse(const char *buf, size_t len, struct diag *d)
 	return root;
 }
 
-/* ---- overrides
- * ------------------------------------------------------------------------------------ */
+/* ---- overrides ---- */
 
 /* The entry of list @n that @step names: an index, or the `name` of an entry. */
 static struct ynode *seq_step(const struct ynode *n, const char *step)

@@ -285,4 +285,3 @@ int ctl_peer_pid(struct ctl *c)
 {
 	return c->peer_pid;
 }
-

@@ -25,7 +25,8 @@ void ctl_setup(void);
 /** ctl_listen / ctl_dial - opens a socket on @url ("ipc:///path"). Returns 0 and *@ret (gives), or -Exxx.
  * dial waits for the connection up to @timeout_ms. Largest message: LIMIT_MSG_BYTES. */
 int ctl_listen(enum ctl_kind kind, const char *url, struct ctl **ret, struct err *err);
-int ctl_dial(enum ctl_kind kind, const char *url, int timeout_ms, struct ctl **ret, struct err *err);
+int ctl_dial(enum ctl_kind kind, const char *url, int timeout_ms, struct ctl **ret,
+	     struct err *err);
 
 /** ctl_close - closes and frees; NULL is allowed. Blocks for at most a quarter of a second: see ctl.c. */
 void ctl_close(struct ctl *c);

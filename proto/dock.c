@@ -18,10 +18,11 @@ static int unix_addr(const char *path, struct sockaddr_un *sa, struct err *err)
 {
 	*sa = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(sa->sun_path))
-		return err_set(err, ENAMETOOLONG,
-			       "socket path %s is %zu bytes long; a Unix socket allows %zu: use a shorter "
-			       "XDG_RUNTIME_DIR or VM name",
-			       path, strlen(path), sizeof(sa->sun_path) - 1);
+		return err_set(
+			err, ENAMETOOLONG,
+			"socket path %s is %zu bytes long; a Unix socket allows %zu: use a shorter "
+			"XDG_RUNTIME_DIR or VM name",
+			path, strlen(path), sizeof(sa->sun_path) - 1);
 	memcpy(sa->sun_path, path, strlen(path) + 1);
 	return 0;
 }
@@ -49,9 +50,11 @@ int dock_recv_request(int fd, struct dock_request *ret, pid_t *ret_pid, struct e
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return err_set(err, errno, "cannot read the peer's credentials: %s", strerror(errno));
+		return err_set(err, errno, "cannot read the peer's credentials: %s",
+			       strerror(errno));
 	if (cred.uid != geteuid() && cred.uid != 0)
-		return err_set(err, EPERM, "pid %d of user %u may not dock: the VM belongs to user %u",
+		return err_set(err, EPERM,
+			       "pid %d of user %u may not dock: the VM belongs to user %u",
 			       cred.pid, cred.uid, geteuid());
 	ssize_t n = recv(fd, &req, sizeof(req), MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -60,7 +63,8 @@ int dock_recv_request(int fd, struct dock_request *ret, pid_t *ret_pid, struct e
 		return err_set(err, ECONNRESET, "pid %d left before it said who it is", cred.pid);
 	if (n != (ssize_t)sizeof(req) || req.magic != DOCK_MAGIC || req.version != DOCK_VERSION ||
 	    !memchr(req.token, 0, sizeof(req.token)))
-		return err_set(err, EPROTO, "pid %d sent %zd bytes that are no dock request of version %u",
+		return err_set(err, EPROTO,
+			       "pid %d sent %zd bytes that are no dock request of version %u",
 			       cred.pid, n, DOCK_VERSION);
 	*ret = req;
 	*ret_pid = cred.pid;
@@ -165,13 +169,16 @@ static int dock_reply_check(const struct dock_reply *r, unsigned nfds, struct er
 	    !memchr(r->device, 0, sizeof(r->device)) ||
 	    !memchr(r->control_url, 0, sizeof(r->control_url)) ||
 	    !memchr(r->reason, 0, sizeof(r->reason)))
-		return err_set(err, EPROTO, "the dock's answer is not of version %u: hv and the device model "
-			       "must come from the same build", DOCK_VERSION);
+		return err_set(err, EPROTO,
+			       "the dock's answer is not of version %u: hv and the device model "
+			       "must come from the same build",
+			       DOCK_VERSION);
 	if (r->status)
 		return err_set(err, r->status > 0 && r->status < 4096 ? r->status : EPROTO,
 			       "the dock refused us: %s", r->reason);
 	if (nfds < DOCK_FD_BACKEND || nfds != r->nfds)
-		return err_set(err, EPROTO, "the dock sent %u descriptors; %u were announced", nfds, r->nfds);
+		return err_set(err, EPROTO, "the dock sent %u descriptors; %u were announced", nfds,
+			       r->nfds);
 	return 0;
 }
 
@@ -184,8 +191,8 @@ int dock_connect(const char *path, const char *token, int timeout_ms, struct doc
 		return r;
 	struct dock_request req = {.magic = DOCK_MAGIC, .version = DOCK_VERSION};
 	if (strlen(token) > LIMIT_TOKEN)
-		return err_set(err, EINVAL, "a dock token has %d hex digits, this one has %zu", LIMIT_TOKEN,
-			       strlen(token));
+		return err_set(err, EINVAL, "a dock token has %d hex digits, this one has %zu",
+			       LIMIT_TOKEN, strlen(token));
 	memcpy(req.token, token, strlen(token));
 	AUTO_FD fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -194,12 +201,14 @@ int dock_connect(const char *path, const char *token, int timeout_ms, struct doc
 	uint64_t end = clock_now_ns() + (uint64_t)timeout_ms * 1000000u;
 	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
 		if ((errno != ENOENT && errno != ECONNREFUSED) || clock_now_ns() >= end)
-			return err_set(err, errno, "cannot reach the dock at %s: %s (is the VM running?)",
-				       path, strerror(errno));
+			return err_set(err, errno,
+				       "cannot reach the dock at %s: %s (is the VM running?)", path,
+				       strerror(errno));
 		nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
 	}
 	if (send(fd, &req, sizeof(req), MSG_NOSIGNAL) != (ssize_t)sizeof(req))
-		return err_set(err, errno, "cannot write to the dock at %s: %s", path, strerror(errno));
+		return err_set(err, errno, "cannot write to the dock at %s: %s", path,
+			       strerror(errno));
 	r = dock_wait_reply(fd, timeout_ms, path, err);
 	if (r)
 		return r;
@@ -209,7 +218,8 @@ int dock_connect(const char *path, const char *token, int timeout_ms, struct doc
 	if (n == (ssize_t)sizeof(rep))
 		r = dock_reply_check(&rep, nfds, err);
 	else
-		r = err_set(err, n < 0 ? (int)-n : ECONNRESET, "the dock at %s closed without an answer", path);
+		r = err_set(err, n < 0 ? (int)-n : ECONNRESET,
+			    "the dock at %s closed without an answer", path);
 	if (r) {
 		while (nfds)
 			close(fds[--nfds]);

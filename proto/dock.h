@@ -31,7 +31,8 @@ enum dock_fd {
 	DOCK_FD_STATE = 1, /* memfd: struct state_segment (proto/state.h) */
 	DOCK_FD_KICK = 2,  /* eventfd hv -> daemon: the ring has entries */
 	DOCK_FD_IRQ = 3,   /* eventfd daemon -> hv: line words changed */
-	DOCK_FD_BACKEND = 4, /* host descriptors of the device's options, in the order of Configure.fds */
+	DOCK_FD_BACKEND =
+		4, /* host descriptors of the device's options, in the order of Configure.fds */
 };
 
 /** struct dock_reply - hv to daemon. @status: 0 or a positive errno; then @reason says why. */

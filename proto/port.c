@@ -131,12 +131,15 @@ int port_push(struct port_producer *pp, const struct port_entry *e, uint64_t *re
 	for (;;) {
 		/* The head as seen before is enough while it shows room: its line is the consumer's. Acquire: the slot's
 		 * old content was read before the head moved past it. */
-		if (t - atomic_load_explicit(&pp->head_seen, memory_order_acquire) >= PORT_RING_ENTRIES) {
-			uint64_t head = atomic_load_explicit(&p->consumer.head, memory_order_acquire);
+		if (t - atomic_load_explicit(&pp->head_seen, memory_order_acquire) >=
+		    PORT_RING_ENTRIES) {
+			uint64_t head =
+				atomic_load_explicit(&p->consumer.head, memory_order_acquire);
 			uint64_t used = t - head;
 			if (used >= PORT_RING_ENTRIES) {
 				/* Another vCPU may have moved the tail and the consumer the head since @t was read. */
-				uint64_t again = atomic_load_explicit(&pp->tail, memory_order_relaxed);
+				uint64_t again =
+					atomic_load_explicit(&pp->tail, memory_order_relaxed);
 				if (again != t) {
 					t = again;
 					continue;
@@ -145,8 +148,8 @@ int port_push(struct port_producer *pp, const struct port_entry *e, uint64_t *re
 			}
 			atomic_store_explicit(&pp->head_seen, head, memory_order_release);
 		}
-		if (atomic_compare_exchange_weak_explicit(&pp->tail, &t, t + 1, memory_order_relaxed,
-							  memory_order_relaxed))
+		if (atomic_compare_exchange_weak_explicit(
+			    &pp->tail, &t, t + 1, memory_order_relaxed, memory_order_relaxed))
 			break;
 	}
 	struct port_entry *slot = &p->ring[t & RING_MASK];
@@ -175,7 +178,8 @@ bool port_needs_wake(struct port_producer *pp, bool *ret_local)
 		return false;
 	/* Claims the wake-up. If this fails, another producer has it, or the consumer woke by itself and will look at
 	 * the ring (again, behind its own fence) before it sleeps. */
-	return atomic_compare_exchange_strong(state, &s, s == PORT_ASLEEP ? PORT_AWAKE : PORT_WAKING_LOCAL);
+	return atomic_compare_exchange_strong(state, &s,
+					      s == PORT_ASLEEP ? PORT_AWAKE : PORT_WAKING_LOCAL);
 }
 
 bool port_poll_done(struct port_producer *pp, unsigned vcpu, uint64_t seq, struct port_result *ret,
@@ -259,7 +263,8 @@ int port_wait_room(struct port_producer *pp, uint64_t deadline_ns, const _Atomic
 		if (err)
 			return err;
 		uint64_t until = now + WAIT_SLICE_NS;
-		futex_wait_word(head_word(p), (uint32_t)head, until < deadline_ns ? until : deadline_ns);
+		futex_wait_word(head_word(p), (uint32_t)head,
+				until < deadline_ns ? until : deadline_ns);
 	}
 }
 
@@ -292,10 +297,10 @@ int port_attach(struct port_consumer *pc, void *map, size_t size, uint32_t epoch
 	if (size < port_size(0))
 		return -EPROTO;
 	const struct port_header h = p->hdr;
-	if (h.magic != PORT_MAGIC || h.version != PORT_VERSION || h.ring_entries != PORT_RING_ENTRIES ||
-	    h.vcpus == 0 || h.vcpus > PORT_MAX_VCPUS || h.lines > PORT_MAX_LINES ||
-	    h.shadow_pages > PORT_MAX_SHADOW_PAGES || h.size != port_size(h.shadow_pages) ||
-	    size < h.size || !epoch)
+	if (h.magic != PORT_MAGIC || h.version != PORT_VERSION ||
+	    h.ring_entries != PORT_RING_ENTRIES || h.vcpus == 0 || h.vcpus > PORT_MAX_VCPUS ||
+	    h.lines > PORT_MAX_LINES || h.shadow_pages > PORT_MAX_SHADOW_PAGES ||
+	    h.size != port_size(h.shadow_pages) || size < h.size || !epoch)
 		return -EPROTO;
 	*pc = (struct port_consumer){
 		.port = p,

@@ -35,11 +35,12 @@
 
 /** enum port_op - what an entry or a trace record says. Never renumber. */
 enum port_op {
-	PORT_OP_READ = 1,     /* guest read: offset, width; forwarded */
-	PORT_OP_WRITE = 2,    /* guest write: offset, width, value; forwarded or posted (flag) */
-	PORT_OP_SYNC = 3,     /* a marker: completes when everything before it is served */
-	PORT_OP_RESET = 4,    /* the VM resets: back to the pristine state */
-	PORT_OP_DOORBELL = 5, /* a doorbell as a record; doorbells themselves are eventfds or words */
+	PORT_OP_READ = 1,  /* guest read: offset, width; forwarded */
+	PORT_OP_WRITE = 2, /* guest write: offset, width, value; forwarded or posted (flag) */
+	PORT_OP_SYNC = 3,  /* a marker: completes when everything before it is served */
+	PORT_OP_RESET = 4, /* the VM resets: back to the pristine state */
+	PORT_OP_DOORBELL =
+		5, /* a doorbell as a record; doorbells themselves are eventfds or words */
 	/* 0x40 and up: only in traces, never in a ring. */
 	PORT_OP_IRQ = 0x40,
 	PORT_OP_HOST_IN = 0x41,
@@ -61,16 +62,16 @@ enum port_entry_flags {
  * run all hold these 32 bytes. Little-endian. Values are zero above @width.
  */
 struct port_entry {
-	uint8_t op;	 /* enum port_op */
-	uint8_t width;	 /* bytes: 1, 2, 4, 8; 0 where it has no meaning */
-	uint8_t range;	 /* index of the device's range (region) */
-	uint8_t flags;	 /* enum port_entry_flags */
-	uint32_t offset; /* bytes from the start of the range */
-	uint64_t value;	 /* what is written; in a trace also what was read */
-	uint64_t seq;	 /* ring ticket + 1; published last, with release */
+	uint8_t op;	  /* enum port_op */
+	uint8_t width;	  /* bytes: 1, 2, 4, 8; 0 where it has no meaning */
+	uint8_t range;	  /* index of the device's range (region) */
+	uint8_t flags;	  /* enum port_entry_flags */
+	uint32_t offset;  /* bytes from the start of the range */
+	uint64_t value;	  /* what is written; in a trace also what was read */
+	uint64_t seq;	  /* ring ticket + 1; published last, with release */
 	uint32_t time_us; /* guest clock, low 32 bits of microseconds; 0 = not taken */
-	uint16_t vcpu;	 /* who waits, index of the completion slot */
-	uint16_t aux;	 /* 0; trace: latency, log2 ns */
+	uint16_t vcpu;	  /* who waits, index of the completion slot */
+	uint16_t aux;	  /* 0; trace: latency, log2 ns */
 };
 static_assert(sizeof(struct port_entry) == 32, "the record is 32 bytes");
 static_assert(offsetof(struct port_entry, offset) == 4, "layout");
@@ -102,11 +103,12 @@ static_assert(offsetof(struct port_completion, data) == 16, "layout");
 
 /** enum port_wait - a side's sleep state. Zero is invalid (a zeroed page is nobody). */
 enum port_wait {
-	PORT_AWAKE = 1,	 /* looks at the ring by itself */
-	PORT_ASLEEP = 2, /* must be woken: eventfd for the consumer, futex for a producer */
+	PORT_AWAKE = 1,	       /* looks at the ring by itself */
+	PORT_ASLEEP = 2,       /* must be woken: eventfd for the consumer, futex for a producer */
 	PORT_ASLEEP_LOCAL = 3, /* asleep and pinned to the producer's core: do not spin for it */
-	PORT_ABSENT = 4, /* nobody serves: no wake-up */
-	PORT_WAKING_LOCAL = 5, /* was ASLEEP_LOCAL, a producer has kicked it: do not kick again, do not spin */
+	PORT_ABSENT = 4,       /* nobody serves: no wake-up */
+	PORT_WAKING_LOCAL =
+		5, /* was ASLEEP_LOCAL, a producer has kicked it: do not kick again, do not spin */
 };
 
 /**
@@ -115,12 +117,14 @@ enum port_wait {
  * does not wait for the line that the consumer is writing.
  */
 struct port_consumer_line {
-	_Atomic uint64_t head; /* entries before this ticket are served and committed; low half is a futex */
+	_Atomic uint64_t
+		head; /* entries before this ticket are served and committed; low half is a futex */
 	uint8_t pad0[120];
 	_Atomic uint32_t state;	    /* enum port_wait */
 	_Atomic uint32_t epoch;	    /* epoch of the attached daemon */
 	_Atomic uint32_t lines_gen; /* incremented after each change of a line word */
-	_Atomic uint32_t core;	    /* host core + 1 that an ASLEEP_LOCAL consumer is bound to; 0: none */
+	_Atomic uint32_t
+		core; /* host core + 1 that an ASLEEP_LOCAL consumer is bound to; 0: none */
 	uint8_t pad1[112];
 };
 static_assert(sizeof(struct port_consumer_line) == 256, "two pairs of cache lines");
@@ -130,8 +134,8 @@ static_assert(offsetof(struct port_consumer_line, state) == 128, "layout");
 struct port_producer_line {
 	_Atomic uint64_t reserved;    /* 0 */
 	_Atomic uint32_t room_waiter; /* PORT_ASLEEP: someone sleeps on head's futex for room */
-	_Atomic uint32_t last_core; /* host core of the vCPU that pushed last, + 1; 0 = unknown */
-	_Atomic uint32_t lines_seen; /* lines_gen up to which hv has sampled the line words */
+	_Atomic uint32_t last_core;   /* host core of the vCPU that pushed last, + 1; 0 = unknown */
+	_Atomic uint32_t lines_seen;  /* lines_gen up to which hv has sampled the line words */
 	uint8_t pad[108];
 };
 static_assert(sizeof(struct port_producer_line) == 128, "a pair of cache lines");
@@ -155,7 +159,7 @@ struct port_counters {
 	_Atomic uint64_t writes_forwarded;
 	_Atomic uint64_t writes_posted;
 	_Atomic uint64_t reads_shadow;
-	_Atomic uint64_t wakes_sent;	 /* eventfd writes to the daemon */
+	_Atomic uint64_t wakes_sent; /* eventfd writes to the daemon */
 	_Atomic uint64_t ring_full_waits;
 	_Atomic uint64_t deadline_misses;
 	_Atomic uint64_t policy_answers; /* accesses answered by policy, not by the daemon */
@@ -223,7 +227,8 @@ static inline size_t port_size(unsigned shadow_pages)
 struct port_producer {
 	struct port *port; /* borrows the mapping */
 	_Atomic uint64_t tail;
-	_Atomic uint64_t head_seen; /* the consumer's head when it was last looked at: never ahead of it */
+	_Atomic uint64_t
+		head_seen; /* the consumer's head when it was last looked at: never ahead of it */
 	_Atomic uint32_t epoch; /* of the daemon whose answers count; 0 = none */
 	_Atomic uint32_t dead;	/* nonzero: nobody will answer; waits end at once with -EPIPE */
 	unsigned lines;
@@ -278,7 +283,8 @@ void port_interrupt(struct port_producer *pp, unsigned vcpu);
 /** port_served - true if every entry up to sequence number @seq is served (head has passed it). */
 static inline bool port_served(struct port_producer *pp, uint64_t seq)
 {
-	return (int64_t)(atomic_load_explicit(&pp->port->consumer.head, memory_order_acquire) - seq) >= 0;
+	return (int64_t)(atomic_load_explicit(&pp->port->consumer.head, memory_order_acquire) -
+			 seq) >= 0;
 }
 
 /** port_shadow_read - reads @width (1, 2, 4, 8; aligned) bytes at byte @offset of the shadow area.

@@ -28,9 +28,9 @@ struct state_segment {
 	uint32_t version;
 	char model[32];
 	uint32_t model_version;
-	uint32_t arena_bytes; /* of one copy, as the model declares it */
-	uint32_t copy_bytes;  /* arena_bytes rounded up to 64, plus sizeof(struct state_reply) */
-	uint32_t build_id;    /* of the daemon's binary: only the same build maps it as it is */
+	uint32_t arena_bytes;	 /* of one copy, as the model declares it */
+	uint32_t copy_bytes;	 /* arena_bytes rounded up to 64, plus sizeof(struct state_reply) */
+	uint32_t build_id;	 /* of the daemon's binary: only the same build maps it as it is */
 	_Atomic uint64_t commit; /* ring head << 1 | index of the good copy */
 	uint64_t guest_errors;
 };

@@ -83,8 +83,8 @@ void arena_discard(struct arena *a)
 
 void arena_reply_set(struct arena *a, uint64_t seq, unsigned vcpu, uint32_t status, uint64_t data)
 {
-	*reply_of(a, a->work) = (struct state_reply){
-		.seq = seq, .data = data, .status = status, .vcpu = vcpu};
+	*reply_of(a, a->work) =
+		(struct state_reply){.seq = seq, .data = data, .status = status, .vcpu = vcpu};
 }
 
 const struct state_reply *arena_reply(const struct arena *a)

@@ -39,13 +39,17 @@ static size_t put_queue(struct dm *dm, unsigned ch, uint8_t *to)
 
 int dm_save(struct dm *dm, uint8_t **ret, size_t *ret_len)
 {
-	size_t max = sizeof(struct blob_head) + DM_MAX_CHANNELS * DM_OUT_BYTES + LIMIT_MSG_BYTES / 2;
+	size_t max =
+		sizeof(struct blob_head) + DM_MAX_CHANNELS * DM_OUT_BYTES + LIMIT_MSG_BYTES / 2;
 	uint8_t *buf = malloc(max);
 	if (!buf)
 		return -ENOMEM;
-	struct blob_head h = {.magic = BLOB_MAGIC, .version = BLOB_VERSION,
-			      .model_version = dm->cls->version, .raw = !dm->cls->save,
-			      .channels = dm->channels, .levels = dm->hdr->levels,
+	struct blob_head h = {.magic = BLOB_MAGIC,
+			      .version = BLOB_VERSION,
+			      .model_version = dm->cls->version,
+			      .raw = !dm->cls->save,
+			      .channels = dm->channels,
+			      .levels = dm->hdr->levels,
 			      .lost_out = dm->hdr->lost_out};
 	snprintf(h.model, sizeof(h.model), "%s", dm->cls->name);
 	memcpy(h.edges, dm->hdr->edges, sizeof(h.edges));
@@ -93,9 +97,9 @@ static int check_head(const struct dm *dm, const struct blob_head *h, size_t len
 			       len, (unsigned long long)want);
 	if (h->raw && (dm->cls->load || h->model_version != dm->cls->version ||
 		       h->model_bytes != dm->cls->state_size))
-		return err_set(err, EINVAL, "state of version %u (%u bytes): this build has %u (%u)",
-			       h->model_version, h->model_bytes, dm->cls->version,
-			       dm->cls->state_size);
+		return err_set(
+			err, EINVAL, "state of version %u (%u bytes): this build has %u (%u)",
+			h->model_version, h->model_bytes, dm->cls->version, dm->cls->state_size);
 	if (!h->raw && !dm->cls->load)
 		return err_set(err, EINVAL, "this build of %s loads no blobs", dm->cls->name);
 	return 0;

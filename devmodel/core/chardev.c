@@ -8,9 +8,11 @@
 
 int chardev_kind_parse(const char *s, enum chardev_kind *ret)
 {
-	static const char *const names[] = {
-		[CHARDEV_NULL] = "null",     [CHARDEV_STREAM] = "stream", [CHARDEV_PTY] = "pty",
-		[CHARDEV_LISTEN] = "listen", [CHARDEV_WRITE] = "write"};
+	static const char *const names[] = {[CHARDEV_NULL] = "null",
+					    [CHARDEV_STREAM] = "stream",
+					    [CHARDEV_PTY] = "pty",
+					    [CHARDEV_LISTEN] = "listen",
+					    [CHARDEV_WRITE] = "write"};
 	for (unsigned i = 0; i <= CHARDEV_WRITE; i++) {
 		if (!strcmp(s, names[i])) {
 			*ret = (enum chardev_kind)i;
@@ -43,8 +45,12 @@ static int watch_listener(struct chardev *c, uint64_t tag)
 int chardev_open(struct chardev *c, enum chardev_kind kind, unsigned channel, int *fd,
 		 struct server *srv, int epfd, uint64_t tag)
 {
-	*c = (struct chardev){.kind = kind, .channel = channel, .epfd = epfd, .fd = -1,
-			      .listen_fd = -1, .srv = srv};
+	*c = (struct chardev){.kind = kind,
+			      .channel = channel,
+			      .epfd = epfd,
+			      .fd = -1,
+			      .listen_fd = -1,
+			      .srv = srv};
 	if (kind == CHARDEV_NULL)
 		return 0;
 	if (*fd < 0)

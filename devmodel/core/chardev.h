@@ -22,12 +22,12 @@ enum chardev_kind { CHARDEV_NULL, CHARDEV_STREAM, CHARDEV_PTY, CHARDEV_LISTEN, C
 struct chardev {
 	enum chardev_kind kind;
 	unsigned channel;
-	int epfd;	/* borrowed */
-	int fd;		/* owned: the peer; listen: the client, -1: none */
-	int listen_fd;	/* owned: listen only */
+	int epfd;      /* borrowed */
+	int fd;	       /* owned: the peer; listen: the client, -1: none */
+	int listen_fd; /* owned: listen only */
 	bool readable, writable;
 	bool input_ended; /* stream: the peer will send no more */
-	bool always;	/* not pollable (a regular file): always ready */
+	bool always;	  /* not pollable (a regular file): always ready */
 	struct server *srv;
 };
 

@@ -21,9 +21,10 @@ static int check_field(const struct dm_class *cls, const struct dm_reg *reg, uns
 		return 0;
 	unsigned count = dm_reg_count(reg), size = reg->field_size / count;
 	if (reg->field_size % count || size > 8 || !is_pow2(size))
-		return err_set(err, EINVAL,
-			       "register %s: its field of %u bytes is not %u integers of 1, 2, 4 or 8",
-			       reg->name, reg->field_size, count);
+		return err_set(
+			err, EINVAL,
+			"register %s: its field of %u bytes is not %u integers of 1, 2, 4 or 8",
+			reg->name, reg->field_size, count);
 	if (size > width)
 		return err_set(err, EINVAL, "register %s: field of %u bytes in a register of %u",
 			       reg->name, size, width);
@@ -46,8 +47,8 @@ static int check_reg(const struct dm_class *cls, const struct dm_region *r,
 		return err_set(err, EINVAL, "register %s: offset or stride is not a multiple of %u",
 			       reg->name, width);
 	if (end > r->size || end > LIMIT_RANGE_TABLED)
-		return err_set(err, EINVAL, "register %s: ends at %#llx, outside region %s", reg->name,
-			       (unsigned long long)end, r->name);
+		return err_set(err, EINVAL, "register %s: ends at %#llx, outside region %s",
+			       reg->name, (unsigned long long)end, r->name);
 	bool call = reg->read == DM_READ_CALL || reg->read == DM_READ_PURE;
 	if (call && !cls->read)
 		return err_set(err, EINVAL, "register %s: the class has no read()", reg->name);

@@ -164,7 +164,8 @@ void dm_reset(struct dm *dm)
 static bool bad_access(struct dm *dm, const struct port_entry *e, const char *why)
 {
 	dm_guest_error(dm, "guest %s of %u bytes at range %u offset %#x: %s",
-		       e->op == PORT_OP_READ ? "read" : "write", e->width, e->range, e->offset, why);
+		       e->op == PORT_OP_READ ? "read" : "write", e->width, e->range, e->offset,
+		       why);
 	return false;
 }
 
@@ -178,8 +179,8 @@ static bool serve_read(struct dm *dm, const struct port_entry *e, uint64_t *ret_
 	bool dirty = false;
 	uint64_t v;
 	if (reg->read == DM_READ_CALL || reg->read == DM_READ_PURE) {
-		struct dm_io io = {.reg = reg, .region = e->range, .index = ref.index,
-				   .width = e->width};
+		struct dm_io io = {
+			.reg = reg, .region = e->range, .index = ref.index, .width = e->width};
 		v = dm->cls->read(dm, dm->state, &io);
 		dirty = reg->read == DM_READ_CALL;
 	} else {
@@ -214,8 +215,12 @@ static bool serve_write(struct dm *dm, const struct port_entry *e)
 	if (reg->access == DM_RW)
 		v |= old & ~mask & full;
 	dm_reg_put(dm, dm->state, reg, ref.index, reg->access == DM_W1C ? old & ~v : v);
-	struct dm_io io = {.reg = reg, .region = e->range, .index = ref.index, .width = e->width,
-			   .value = v, .old = old};
+	struct dm_io io = {.reg = reg,
+			   .region = e->range,
+			   .index = ref.index,
+			   .width = e->width,
+			   .value = v,
+			   .old = old};
 	if (dm->cls->write)
 		dm->cls->write(dm, dm->state, &io);
 	return true;
@@ -273,8 +278,9 @@ size_t dm_host_out(struct dm *dm, unsigned channel, const void *buf, size_t len)
 		ch->busy = 1;
 	if (n < len) {
 		dm->hdr->lost_out += (uint32_t)(len - n);
-		dm_guest_error(dm, "channel %u: the guest writes on although told to wait: %zu bytes lost",
-			       channel, len - n);
+		dm_guest_error(
+			dm, "channel %u: the guest writes on although told to wait: %zu bytes lost",
+			channel, len - n);
 	}
 	return n;
 }

@@ -29,10 +29,10 @@ struct dm_channel {
 
 /** struct dm_hdr - the environment's part of the arena. */
 struct dm_hdr {
-	uint32_t levels;		      /* bit n: line n is high */
-	uint32_t edges[DM_MAX_LINES];	      /* pulses so far, as in port_line.edges */
-	uint32_t lost_out;		      /* bytes that found an out-queue full */
-	uint64_t timer_ns[DM_MAX_TIMERS];     /* guest time + 1; 0: off */
+	uint32_t levels;		  /* bit n: line n is high */
+	uint32_t edges[DM_MAX_LINES];	  /* pulses so far, as in port_line.edges */
+	uint32_t lost_out;		  /* bytes that found an out-queue full */
+	uint64_t timer_ns[DM_MAX_TIMERS]; /* guest time + 1; 0: off */
 	struct dm_channel ch[DM_MAX_CHANNELS];
 };
 
@@ -155,7 +155,8 @@ struct dm_reg_ref {
 const char *dm_reg_find(const struct dm *dm, unsigned region, uint32_t offset, unsigned width,
 			struct dm_reg_ref *ret);
 /** dm_reg_get / dm_reg_put - the stored value of a register (its constant where it has no field). */
-uint64_t dm_reg_get(const struct dm *dm, const void *state, const struct dm_reg *reg, unsigned index);
+uint64_t dm_reg_get(const struct dm *dm, const void *state, const struct dm_reg *reg,
+		    unsigned index);
 void dm_reg_put(const struct dm *dm, void *state, const struct dm_reg *reg, unsigned index,
 		uint64_t value);
 /** dm_reg_width / _widths / _count / _stride - a register's geometry with the defaults filled in. */

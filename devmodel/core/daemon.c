@@ -17,8 +17,10 @@ static void usage(const struct dm_class *cls, FILE *to)
 		"usage: outrigger-dm-%s --dock PATH [--token HEX] [--no-sandbox]\n"
 		"       outrigger-dm-%s --describe[=text|json|pb] | --version | --help\n"
 		"%s, as a process of its own.\n"
-		"  --dock PATH    the VM's dock socket; the token is in OUTRIGGER_TOKEN or --token\n"
-		"  --no-sandbox   for debuggers and sanitizers: no namespaces, no system-call filter\n"
+		"  --dock PATH    the VM's dock socket; the token is in OUTRIGGER_TOKEN or "
+		"--token\n"
+		"  --no-sandbox   for debuggers and sanitizers: no namespaces, no system-call "
+		"filter\n"
 		"  --describe     registers, options and interrupts of this model\n",
 		cls->name, cls->name, cls->summary);
 }
@@ -66,11 +68,13 @@ static int describe(const struct dm_class *cls, const char *format)
 
 int daemon_main(const struct dm_class *cls, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"dock", required_argument, NULL, 'd'},	    {"token", required_argument, NULL, 't'},
-		{"no-sandbox", no_argument, NULL, 'n'},	    {"describe", optional_argument, NULL, 'D'},
-		{"help", no_argument, NULL, 'h'},	    {"version", no_argument, NULL, 'v'},
-		{NULL, 0, NULL, 0}};
+	static const struct option longs[] = {{"dock", required_argument, NULL, 'd'},
+					      {"token", required_argument, NULL, 't'},
+					      {"no-sandbox", no_argument, NULL, 'n'},
+					      {"describe", optional_argument, NULL, 'D'},
+					      {"help", no_argument, NULL, 'h'},
+					      {"version", no_argument, NULL, 'v'},
+					      {NULL, 0, NULL, 0}};
 	struct daemon_args args = {.token = getenv("OUTRIGGER_TOKEN")};
 	struct err err;
 	log_init(cls->name);

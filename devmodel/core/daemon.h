@@ -33,8 +33,8 @@ struct daemon {
 	char device[LIMIT_NAME + 1];
 	uint64_t clock_offset_ns; /* guest time = CLOCK_MONOTONIC - this */
 	uint64_t timer_armed_ns;  /* monotonic; UINT64_MAX: off */
-	bool resumed;  /* went on from a committed state */
-	bool quiesced; /* serves nothing, runs no timer, reads no input */
+	bool resumed;		  /* went on from a committed state */
+	bool quiesced;		  /* serves nothing, runs no timer, reads no input */
 	bool done;
 	int exit_code;
 };

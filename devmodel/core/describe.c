@@ -71,8 +71,7 @@ static void fill_reg(Outrigger__RegisterDescription *d, const struct dm_region *
 	d->width = dm_reg_width(region, r);
 	d->access = borrow(access[r->access]);
 	d->reset = r->reset;
-	d->mask = r->mask ? r->mask
-			  : (d->width >= 8 ? ~0ull : (1ull << (d->width * 8)) - 1);
+	d->mask = r->mask ? r->mask : (d->width >= 8 ? ~0ull : (1ull << (d->width * 8)) - 1);
 	d->read_way = borrow(dm_reg_shadowed(r) ? "shadow" : "forward");
 	d->write_way = borrow(write_way[dm_reg_write_way(r)]);
 	d->count = dm_reg_count(r);

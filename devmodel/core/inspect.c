@@ -131,8 +131,8 @@ static void add_reg(struct dm *dm, struct dm_text *t, unsigned n, const struct d
 	const struct dm_region *region = &dm->cls->regions[n];
 	uint64_t v;
 	if (r->read == DM_READ_PURE) {
-		struct dm_io io = {.reg = r, .region = n, .index = index,
-				   .width = dm_reg_width(region, r)};
+		struct dm_io io = {
+			.reg = r, .region = n, .index = index, .width = dm_reg_width(region, r)};
 		v = dm->cls->read(dm, dm->state, &io);
 	} else {
 		v = dm_reg_get(dm, dm->state, r, index);

@@ -312,7 +312,8 @@ static int seal(struct daemon *d, struct err *err)
 	for (unsigned c = 0; c < d->channels; c++)
 		if (d->ch[c].kind == CHARDEV_LISTEN && n == 0)
 			extra[n++] = SYS_accept4;
-	for (const struct dm_syscall *s = d->cls->syscalls; s && s->name && n < ARRAY_LEN(extra); s++)
+	for (const struct dm_syscall *s = d->cls->syscalls; s && s->name && n < ARRAY_LEN(extra);
+	     s++)
 		extra[n++] = s->number;
 	return sandbox_seal(&d->sandbox, extra, n, err);
 }

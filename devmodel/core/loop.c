@@ -10,12 +10,13 @@
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
-#define BATCH 256u		/* requests served before looking at anything else */
-#define LOOK_AROUND_NS 500000u	/* hot: this often at descriptors */
-#define COALESCE_NS 5000u	/* hot: output waits this long for more of it */
-#define LINES_RECHECK_MS 1	/* a vCPU samples lines after its completion; if it has not by then, kick */
+#define BATCH 256u	       /* requests served before looking at anything else */
+#define LOOK_AROUND_NS 500000u /* hot: this often at descriptors */
+#define COALESCE_NS 5000u      /* hot: output waits this long for more of it */
+#define LINES_RECHECK_MS                                                                           \
+	1 /* a vCPU samples lines after its completion; if it has not by then, kick */
 #define LAST_WORDS_NS 1000000000u /* at the end: output still held waits this long for its reader */
-#define READER_RECHECK_MS 1000	/* a pty without a reader gets one without an event */
+#define READER_RECHECK_MS 1000	  /* a pty without a reader gets one without an event */
 
 static uint64_t env_now(void *ctx)
 {
@@ -45,8 +46,7 @@ static void env_log(void *ctx, enum dm_level level, const char *text)
 	ctl_send(d->ctl, &m.base, 0); /* never waits: a guest can cause it */
 }
 
-const struct dm_env daemon_env = {
-	.now_ns = env_now, .realtime_ns = env_realtime, .log = env_log};
+const struct dm_env daemon_env = {.now_ns = env_now, .realtime_ns = env_realtime, .log = env_log};
 
 /* ---- what is due when the ring is empty -------------------------------------------------------------------- */
 

@@ -24,10 +24,10 @@ struct unit {
 	uint64_t factor;
 };
 static const struct unit no_units[] = {{"", 1}, {0}};
-static const struct unit size_units[] = {
-	{"", 1}, {"K", 1ull << 10}, {"M", 1ull << 20}, {"G", 1ull << 30}, {"T", 1ull << 40}, {0}};
-static const struct unit time_units[] = {
-	{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}, {"m", 60000000000}, {0}};
+static const struct unit size_units[] = {{"", 1},	    {"K", 1ull << 10}, {"M", 1ull << 20},
+					 {"G", 1ull << 30}, {"T", 1ull << 40}, {0}};
+static const struct unit time_units[] = {{"ns", 1},	    {"us", 1000},	{"ms", 1000000},
+					 {"s", 1000000000}, {"m", 60000000000}, {0}};
 
 static int parse_number(const char *s, const struct unit *units, uint64_t *ret)
 {

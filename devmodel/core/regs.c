@@ -57,7 +57,8 @@ static unsigned field_elem(const struct dm_reg *reg)
 	return reg->count > 1 ? reg->field_size / reg->count : reg->field_size;
 }
 
-uint64_t dm_reg_get(const struct dm *dm, const void *state, const struct dm_reg *reg, unsigned index)
+uint64_t dm_reg_get(const struct dm *dm, const void *state, const struct dm_reg *reg,
+		    unsigned index)
 {
 	(void)dm;
 	if (!reg->field)

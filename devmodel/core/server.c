@@ -30,8 +30,8 @@ static bool publish_lines(struct server *s)
 	bool changed = false;
 	for (unsigned i = 0; i < s->dm->cls->irqs && i < s->port.lines; i++) {
 		changed |= port_line_set(&s->port, i, h->levels >> i & 1);
-		uint32_t have = atomic_load_explicit(&s->port.port->line[i].edges,
-						     memory_order_relaxed);
+		uint32_t have =
+			atomic_load_explicit(&s->port.port->line[i].edges, memory_order_relaxed);
 		for (; have != h->edges[i]; have++, changed = true)
 			port_line_pulse(&s->port, i);
 	}

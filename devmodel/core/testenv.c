@@ -54,8 +54,8 @@ void dmt_destroy(struct dm_test *t)
 
 static uint64_t access(struct dm_test *t, uint8_t op, uint32_t offset, unsigned width, uint64_t v)
 {
-	struct port_entry e = {.op = op, .width = (uint8_t)width, .offset = offset, .value = v,
-			       .seq = 1};
+	struct port_entry e = {
+		.op = op, .width = (uint8_t)width, .offset = offset, .value = v, .seq = 1};
 	uint32_t status;
 	uint64_t data;
 	dm_serve(t->dm, &e, &status, &data);

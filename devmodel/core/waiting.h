@@ -22,9 +22,9 @@ struct waiting {
 	int pinned;   /* cold: the core we are pinned to, -1: none */
 	int excluded; /* hot: the core we keep away from */
 	unsigned short_gaps;
-	uint64_t gap_ns;      /* hot: moving average between empty ring and next request */
-	uint32_t look_ps;     /* one look while spinning, picoseconds */
-	uint64_t since_ns;    /* estimated time since the last look at other events */
+	uint64_t gap_ns;   /* hot: moving average between empty ring and next request */
+	uint32_t look_ps;  /* one look while spinning, picoseconds */
+	uint64_t since_ns; /* estimated time since the last look at other events */
 };
 
 /** waiting_init - measures a spin and reads the cores we may use. */

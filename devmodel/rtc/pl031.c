@@ -16,9 +16,9 @@ enum { TIMER_MATCH = 0 };
 
 struct pl031 {
 	uint32_t mr, lr, imsc, ris, mis;
-	uint32_t offset;  /* added to the clock's seconds, modulo 2^32 */
-	uint32_t armed;	  /* the match with MR is still to come */
-	uint32_t left_s;  /* when armed: seconds to the match, as last computed */
+	uint32_t offset; /* added to the clock's seconds, modulo 2^32 */
+	uint32_t armed;	 /* the match with MR is still to come */
+	uint32_t left_s; /* when armed: seconds to the match, as last computed */
 };
 
 /* The clock's time in ns since 1970, before the offset. */
@@ -108,24 +108,56 @@ static void pl031_inspect(struct dm *dm, const void *state, struct dm_text *text
 
 static const struct dm_bits int_bits[] = {{"RTC", 0, 1, NULL}, {}};
 
+/* clang-format off: a line or two a register reads better */
 static const struct dm_reg pl031_regs[] = {
-	{.name = "DR", .offset = DR, .access = DM_RO, .read = DM_READ_PURE,
+	{.name = "DR",
+	 .offset = DR,
+	 .access = DM_RO,
+	 .read = DM_READ_PURE,
 	 .help = "seconds since 1970"},
-	{.name = "MR", .offset = MR, .access = DM_RW, R(mr), .help = "match: interrupt when DR is this"},
+	{.name = "MR",
+	 .offset = MR,
+	 .access = DM_RW,
+	 R(mr),
+	 .help = "match: interrupt when DR is this"},
 	{.name = "LR", .offset = LR, .access = DM_RW, R(lr), .help = "load: sets DR"},
-	{.name = "CR", .offset = 0x0c, .access = DM_RW, .mask = 1, .reset = 1,
+	{.name = "CR",
+	 .offset = 0x0c,
+	 .access = DM_RW,
+	 .mask = 1,
+	 .reset = 1,
 	 .help = "start; always running"},
-	{.name = "IMSC", .offset = IMSC, .access = DM_RW, R(imsc), .mask = 1, .bits = int_bits,
+	{.name = "IMSC",
+	 .offset = IMSC,
+	 .access = DM_RW,
+	 R(imsc),
+	 .mask = 1,
+	 .bits = int_bits,
 	 .help = "interrupt mask: 1 lets it through"},
-	{.name = "RIS", .offset = 0x14, .access = DM_RO, R(ris), .bits = int_bits,
+	{.name = "RIS",
+	 .offset = 0x14,
+	 .access = DM_RO,
+	 R(ris),
+	 .bits = int_bits,
 	 .help = "interrupt before the mask"},
-	{.name = "MIS", .offset = 0x18, .access = DM_RO, R(mis), .bits = int_bits,
+	{.name = "MIS",
+	 .offset = 0x18,
+	 .access = DM_RO,
+	 R(mis),
+	 .bits = int_bits,
 	 .help = "interrupt after the mask"},
-	{.name = "ICR", .offset = ICR, .access = DM_WO, .mask = 1, .bits = int_bits,
+	{.name = "ICR",
+	 .offset = ICR,
+	 .access = DM_WO,
+	 .mask = 1,
+	 .bits = int_bits,
 	 .help = "writing 1 clears the interrupt"},
 	{.name = "PeriphID0", .offset = 0xfe0, .access = DM_RO, .reset = 0x31, .help = "part 031"},
 	{.name = "PeriphID1", .offset = 0xfe4, .access = DM_RO, .reset = 0x10, .help = "designer"},
-	{.name = "PeriphID2", .offset = 0xfe8, .access = DM_RO, .reset = 0x14,
+	{.name = "PeriphID2",
+	 .offset = 0xfe8,
+	 .access = DM_RO,
+	 .reset = 0x14,
 	 .help = "designer, revision as in QEMU's board"},
 	{.name = "PeriphID3", .offset = 0xfec, .access = DM_RO, .reset = 0x00, .help = "0"},
 	{.name = "PCellID0", .offset = 0xff0, .access = DM_RO, .reset = 0x0d, .help = "PrimeCell"},
@@ -139,14 +171,19 @@ const struct dm_class dm_class_pl031 = {
 	.name = "pl031",
 	.version = 1,
 	.summary = "ARM PrimeCell real-time clock (PL031)",
-	.regions = (const struct dm_region[]){
-		{.name = "regs", .size = 0x1000, .widths = 1 | 2 | 4, .regs = pl031_regs}, {}},
+	.regions =
+		(const struct dm_region[]){
+			{.name = "regs", .size = 0x1000, .widths = 1 | 2 | 4, .regs = pl031_regs},
+			{}},
 	.irqs = 1,
 	.timers = 1,
-	.options = (const struct dm_option[]){
-		{.name = "base", .type = DM_OPT_TIME, .def = "host",
-		 .help = "what time it is: host, or a fixed time at the VM's start"},
-		{}},
+	.options =
+		(const struct dm_option[]){
+			{.name = "base",
+			 .type = DM_OPT_TIME,
+			 .def = "host",
+			 .help = "what time it is: host, or a fixed time at the VM's start"},
+			{}},
 	.fdt = {.node = "pl031",
 		.compatible = (const char *const[]){"arm,pl031", "arm,primecell", NULL},
 		.clock_names = (const char *const[]){"apb_pclk", NULL}},

@@ -22,7 +22,7 @@
 #define CASE_WIN_BASE 0x0c007e00ull
 #define CASE_WIN_SIZE 1024u
 
-#define CASE_SETS 10	 /* initial registers a case may fix */
+#define CASE_SETS 10	  /* initial registers a case may fix */
 #define CASE_WORDS_MAX 16 /* body words of a case */
 #define CASE_REG_SP 31
 

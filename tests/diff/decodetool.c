@@ -148,7 +148,8 @@ int main(int argc, char **argv)
 	if (argc == 5 && !strcmp(argv[1], "words"))
 		return do_words(atol(argv[2]), strtoull(argv[3], NULL, 0), argv[4]);
 	if (argc != 3 || strcmp(argv[1], "judge") || load_rules(argv[2])) {
-		fputs("usage: decodetool words COUNT SEED OUT | decodetool judge ALLOW < LISTING\n", stderr);
+		fputs("usage: decodetool words COUNT SEED OUT | decodetool judge ALLOW < LISTING\n",
+		      stderr);
 		return 2;
 	}
 	while (fgets(line, sizeof(line), stdin)) {

@@ -33,14 +33,15 @@ struct opts {
 static const struct {
 	const char *name;
 	uint32_t bit;
-} classes[] = {{"int", GEN_INT}, {"branch", GEN_BRANCH}, {"mem", GEN_MEM},
-	       {"fp", GEN_FP},	 {"simd", GEN_SIMD},	 {"simdmem", GEN_SIMDMEM},
-	       {"all", GEN_ALL}};
+} classes[] = {{"int", GEN_INT},   {"branch", GEN_BRANCH},   {"mem", GEN_MEM}, {"fp", GEN_FP},
+	       {"simd", GEN_SIMD}, {"simdmem", GEN_SIMDMEM}, {"all", GEN_ALL}};
 
 static int usage(void)
 {
-	fputs("usage: difftool gen [--seed S] [--first N] [--count N] [--class C,..] [--prefix N] -o CASES\n"
-	      "       difftool cmp RECORDS RECORDS        prints the numbers of the cases that differ\n"
+	fputs("usage: difftool gen [--seed S] [--first N] [--count N] [--class C,..] [--prefix N] "
+	      "-o CASES\n"
+	      "       difftool cmp RECORDS RECORDS        prints the numbers of the cases that "
+	      "differ\n"
 	      "       difftool show CASES DUMP            names, words and registers of one case\n"
 	      "       difftool dumpdiff DUMP_A DUMP_B     registers that differ\n"
 	      "       difftool words CASES -o FILE        the body words of the first case\n"
@@ -167,8 +168,8 @@ static void state_diff(const struct case_dump *a, const struct case_dump *b, con
 			printf("  x%-5d %s: %016" PRIx64 "   %s: %016" PRIx64 "\n", i, la,
 			       a->state.x[i], lb, b->state.x[i]);
 	if (a->state.sp != b->state.sp)
-		printf("  %-6s %s: %016" PRIx64 "   %s: %016" PRIx64 "\n", "sp", la, a->state.sp, lb,
-		       b->state.sp);
+		printf("  %-6s %s: %016" PRIx64 "   %s: %016" PRIx64 "\n", "sp", la, a->state.sp,
+		       lb, b->state.sp);
 	for (int i = 0; i < 32; i++)
 		if (memcmp(a->state.v[i], b->state.v[i], 16))
 			printf("  v%-5d %s: %016" PRIx64 "_%016" PRIx64 "   %s: %016" PRIx64
@@ -177,7 +178,8 @@ static void state_diff(const struct case_dump *a, const struct case_dump *b, con
 			       b->state.v[i][0]);
 	if (a->state.nzcv != b->state.nzcv || a->state.fpcr != b->state.fpcr ||
 	    a->state.fpsr != b->state.fpsr)
-		printf("  flags  %s: nzcv=%08x fpcr=%08x fpsr=%08x   %s: nzcv=%08x fpcr=%08x fpsr=%08x\n",
+		printf("  flags  %s: nzcv=%08x fpcr=%08x fpsr=%08x   %s: nzcv=%08x fpcr=%08x "
+		       "fpsr=%08x\n",
 		       la, a->state.nzcv, a->state.fpcr, a->state.fpsr, lb, b->state.nzcv,
 		       b->state.fpcr, b->state.fpsr);
 	for (unsigned i = 0; i < CASE_WIN_SIZE / 8; i++)
@@ -310,7 +312,9 @@ static int do_golden_info(const struct opts *o)
 			sum = sum * 31 + c.words[k];
 	}
 	if (sum != g->pad) {
-		fprintf(stderr, "difftool: the generator has changed since file=%s was made; make it anew\n",
+		fprintf(stderr,
+			"difftool: the generator has changed since file=%s was made; make it "
+			"anew\n",
 			o->file[0]);
 		return 2;
 	}
@@ -327,7 +331,8 @@ static int do_golden_cmp(const struct opts *o)
 	struct case_record *r = load(o->file[1], &n);
 
 	if (n != g->count * sizeof(*r)) {
-		fprintf(stderr, "difftool: %zu results for %u golden cases\n", n / sizeof(*r), g->count);
+		fprintf(stderr, "difftool: %zu results for %u golden cases\n", n / sizeof(*r),
+			g->count);
 		return 2;
 	}
 	for (uint32_t i = 0; i < g->count; i++) {

@@ -57,11 +57,12 @@ struct gen_case {
 struct gen {
 	uint64_t s; /* random state */
 	struct gen_case *c;
-	struct cpu_state st0;	/* initial state before the fixed registers */
-	unsigned n, len;	/* words so far, and in all */
-	uint32_t written;	/* general registers (bit 31 = SP) that no longer have their initial value */
-	uint32_t reserved;	/* general registers that must not be written */
-	uint32_t bases;		/* registers whose value is known: an address */
+	struct cpu_state st0; /* initial state before the fixed registers */
+	unsigned n, len;      /* words so far, and in all */
+	uint32_t
+		written; /* general registers (bit 31 = SP) that no longer have their initial value */
+	uint32_t reserved; /* general registers that must not be written */
+	uint32_t bases;	   /* registers whose value is known: an address */
 	uint64_t base_val[32];
 	bool branchy; /* control flow may skip words: no writeback, no exclusives */
 };

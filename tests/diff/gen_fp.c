@@ -60,7 +60,7 @@ struct vf {
 
 static struct vf fields(uint32_t w)
 {
-	return (struct vf){FIELD(w, 30, 1),  FIELD(w, 29, 1), FIELD(w, 22, 2), FIELD(w, 11, 5),
+	return (struct vf){FIELD(w, 30, 1), FIELD(w, 29, 1), FIELD(w, 22, 2), FIELD(w, 11, 5),
 			   FIELD(w, 12, 4), FIELD(w, 23, 1), FIELD(w, 22, 1)};
 }
 
@@ -207,8 +207,8 @@ static bool fix_across(struct gen *g, uint32_t *w, unsigned *flags)
 	(void)g, (void)flags;
 	if (op == 12 || op == 15)
 		return v.u && v.q && !v.sz;
-	return (op == 3 || op == 10 || op == 26 || (op == 27 && !v.u)) &&
-	       v.size != 3 && (v.size != 2 || v.q);
+	return (op == 3 || op == 10 || op == 26 || (op == 27 && !v.u)) && v.size != 3 &&
+	       (v.size != 2 || v.q);
 }
 
 static bool fix_indexed(struct gen *g, uint32_t *w, unsigned *flags)
@@ -312,8 +312,14 @@ static bool fix_any_fp(struct gen *g, uint32_t *w, unsigned *flags)
 	return true;
 }
 
-#define F(name, v, m, flags, fix) {name, v, m, GEN_FP, flags, fix, NULL, 0}
-#define V(name, v, m, flags, fix) {name, v, m, GEN_SIMD, flags, fix, NULL, 0}
+#define F(name, v, m, flags, fix)                                                                  \
+	{                                                                                          \
+		name, v, m, GEN_FP, flags, fix, NULL, 0                                            \
+	}
+#define V(name, v, m, flags, fix)                                                                  \
+	{                                                                                          \
+		name, v, m, GEN_SIMD, flags, fix, NULL, 0                                          \
+	}
 
 const struct gen_row gen_rows_fp[] = {
 	F("fp_int", 0x1e200000, 0x7f20fc00, 0, fix_fp_int),

@@ -131,13 +131,15 @@ static bool emit_branch_reg(struct gen *g, const struct gen_row *row)
 			return false;
 		g->written |= 1u << 30;
 	}
-	gen_set(g, (unsigned)r,
-		CASE_CODE_BASE + g->c->d.code_off + 4ull * (1 + g->n + ahead(g)));
+	gen_set(g, (unsigned)r, CASE_CODE_BASE + g->c->d.code_off + 4ull * (1 + g->n + ahead(g)));
 	gen_word(g, row->name, row->value | (uint32_t)r << 5);
 	return true;
 }
 
-#define R(name, v, m, flags, fix) {name, v, m, GEN_INT, flags, fix, NULL, 0}
+#define R(name, v, m, flags, fix)                                                                  \
+	{                                                                                          \
+		name, v, m, GEN_INT, flags, fix, NULL, 0                                           \
+	}
 
 const struct gen_row gen_rows_int[] = {
 	R("adr", 0x10000000, 0x1f000000, ROW_D, NULL),

@@ -39,7 +39,8 @@ static int base_pick(struct gen *g, const struct want *wt, bool wb)
 		}
 	}
 	if (r < 0) {
-		target = CASE_WIN_BASE + gen_rnd(g, CASE_WIN_SIZE - wt->len + 1) / wt->align * wt->align;
+		target = CASE_WIN_BASE +
+			 gen_rnd(g, CASE_WIN_SIZE - wt->len + 1) / wt->align * wt->align;
 		val = target - (uint64_t)wt->off;
 		if (gen_rnd(g, 5) == 0 && !((g->written | g->reserved) >> 31) &&
 		    g->c->d.nset < CASE_SETS && !(wb && wt->wb % 16) && fits(wt, val & ~15ull)) {
@@ -222,7 +223,8 @@ static bool emit_literal(struct gen *g, const struct gen_row *row)
 	else
 		rt = gen_dest(g, false);
 	gen_word(g, row->name,
-		 0x18000000 | opc << 30 | (uint32_t)v << 26 | ((uint32_t)-back & 0x7ffff) << 5 | rt);
+		 0x18000000 | opc << 30 | (uint32_t)v << 26 | ((uint32_t)-back & 0x7ffff) << 5 |
+			 rt);
 	return true;
 }
 
@@ -236,8 +238,7 @@ static bool emit_ordered(struct gen *g, const struct gen_row *row)
 	if (rn < 0)
 		return false;
 	rt = load ? load_dest(g, (unsigned)rn, false) : store_src(g, (unsigned)rn, false);
-	gen_word(g, row->name,
-		 0x089ffc00 | size << 30 | load << 22 | (uint32_t)rn << 5 | rt);
+	gen_word(g, row->name, 0x089ffc00 | size << 30 | load << 22 | (uint32_t)rn << 5 | rt);
 	return true;
 }
 
@@ -278,7 +279,8 @@ static bool emit_exclusive(struct gen *g, const struct gen_row *row)
 		rs = gen_dest(g, false);
 	while (rs == st || (pair && rs == rt2));
 	gen_word(g, row->name,
-		 (base & ~(1u << 22 | 31u << 16)) | rs << 16 | gen_rnd(g, 2) << 15 | rt2 << 10 | st);
+		 (base & ~(1u << 22 | 31u << 16)) | rs << 16 | gen_rnd(g, 2) << 15 | rt2 << 10 |
+			 st);
 	return true;
 }
 
@@ -346,7 +348,10 @@ static bool emit_single(struct gen *g, const struct gen_row *row)
 	return true;
 }
 
-#define R(name, cls, fn, arg) {name, 0, 0, cls, 0, 0, fn, arg}
+#define R(name, cls, fn, arg)                                                                      \
+	{                                                                                          \
+		name, 0, 0, cls, 0, 0, fn, arg                                                     \
+	}
 
 const struct gen_row gen_rows_mem[] = {
 	R("ldst_unsigned", GEN_MEM, emit_ldst, M_UNSIGNED),

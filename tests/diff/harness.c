@@ -102,8 +102,9 @@ static void on_signal(int sig, void *info, void *uctx)
 	(void)info;
 	if (f->head.magic != FPSIMD_MAGIC)
 		die("harness: no FP state in the signal frame\n");
-	cur.status = sig == SIGILL ? CASE_UNDEF : sig == SIGSEGV || sig == SIGBUS ? CASE_FAULT
-										  : CASE_OTHER;
+	cur.status = sig == SIGILL		       ? CASE_UNDEF
+		     : sig == SIGSEGV || sig == SIGBUS ? CASE_FAULT
+						       : CASE_OTHER;
 	cur.where = (uint8_t)((m->pc - cur_body) / 4);
 	for (int i = 0; i < 31; i++)
 		harness_out.x[i] = m->regs[i];

@@ -174,7 +174,8 @@ static void every_thread_is_in_the_sandbox(void **state)
 	skip();
 #endif
 	snprintf(cmd, sizeof(cmd),
-		 "grep -hE '^(Seccomp|CapEff):' /proc/%d/task/*/status | sort | uniq | tr -d '\\t\\n'",
+		 "grep -hE '^(Seccomp|CapEff):' /proc/%d/task/*/status | sort | uniq | tr -d "
+		 "'\\t\\n'",
 		 (int)w->pid);
 	FILE *f = popen(cmd, "re");
 	assert_non_null(f);
@@ -324,9 +325,13 @@ static void after_kill_a_fresh_daemon_goes_on_and_serves_what_was_queued(void **
 		skip();
 	wire_write(w, 0, r->offset, r->width, 0x11);
 	wire_kill(w);
-	struct port_entry wr = {.op = PORT_OP_WRITE, .flags = PORT_F_POSTED, .width = (uint8_t)r->width,
-				.offset = r->offset, .value = 0x22};
-	struct port_entry rd = {.op = PORT_OP_READ, .width = (uint8_t)r->width, .offset = r->offset};
+	struct port_entry wr = {.op = PORT_OP_WRITE,
+				.flags = PORT_F_POSTED,
+				.width = (uint8_t)r->width,
+				.offset = r->offset,
+				.value = 0x22};
+	struct port_entry rd = {
+		.op = PORT_OP_READ, .width = (uint8_t)r->width, .offset = r->offset};
 	struct port_entry first = rd;
 	first.vcpu = 1;
 	uint64_t seq1 = wire_push(w, &first), seq;

@@ -162,7 +162,8 @@ static void the_guest_sees_the_same_registers_after_a_kill(void **state)
 	assert_int_equal(write(w->host_fd, "ab", 2), 2);
 	wait_for_irq(w);
 	wire_kill(w);
-	assert_int_equal(w->pp.port->line[0].word, PORT_LINE_HIGH); /* the line survives its daemon */
+	assert_int_equal(w->pp.port->line[0].word,
+			 PORT_LINE_HIGH); /* the line survives its daemon */
 	wire_start(w);
 	assert_int_equal(wire_read(w, 0, IMSC, 4), 0x50);
 	assert_int_equal(wire_read(w, 0, DR, 4), 'a');

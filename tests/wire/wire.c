@@ -282,7 +282,8 @@ uint64_t wire_push(struct wire *w, const struct port_entry *e)
 uint64_t wire_wait(struct wire *w, uint64_t seq, uint32_t *ret_status)
 {
 	struct port_result r = {0, 0};
-	CHECK(!port_wait_done(&w->pp, 0, seq, 0, clock_now_ns() + PATIENCE_MS * 1000000ull, NULL, &r));
+	CHECK(!port_wait_done(&w->pp, 0, seq, 0, clock_now_ns() + PATIENCE_MS * 1000000ull, NULL,
+			      &r));
 	if (ret_status)
 		*ret_status = r.status;
 	return r.data;
@@ -290,22 +291,31 @@ uint64_t wire_wait(struct wire *w, uint64_t seq, uint32_t *ret_status)
 
 uint64_t wire_read(struct wire *w, unsigned range, uint32_t offset, unsigned width)
 {
-	struct port_entry e = {.op = PORT_OP_READ, .width = (uint8_t)width,
-			       .range = (uint8_t)range, .offset = offset};
+	struct port_entry e = {.op = PORT_OP_READ,
+			       .width = (uint8_t)width,
+			       .range = (uint8_t)range,
+			       .offset = offset};
 	return wire_wait(w, wire_push(w, &e), NULL);
 }
 
 void wire_write(struct wire *w, unsigned range, uint32_t offset, unsigned width, uint64_t v)
 {
-	struct port_entry e = {.op = PORT_OP_WRITE, .width = (uint8_t)width,
-			       .range = (uint8_t)range, .offset = offset, .value = v};
+	struct port_entry e = {.op = PORT_OP_WRITE,
+			       .width = (uint8_t)width,
+			       .range = (uint8_t)range,
+			       .offset = offset,
+			       .value = v};
 	wire_wait(w, wire_push(w, &e), NULL);
 }
 
 void wire_post(struct wire *w, unsigned range, uint32_t offset, unsigned width, uint64_t v)
 {
-	struct port_entry e = {.op = PORT_OP_WRITE, .width = (uint8_t)width, .flags = PORT_F_POSTED,
-			       .range = (uint8_t)range, .offset = offset, .value = v};
+	struct port_entry e = {.op = PORT_OP_WRITE,
+			       .width = (uint8_t)width,
+			       .flags = PORT_F_POSTED,
+			       .range = (uint8_t)range,
+			       .offset = offset,
+			       .value = v};
 	wire_push(w, &e);
 }
 

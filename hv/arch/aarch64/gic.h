@@ -28,7 +28,8 @@ void gic_set_ppi(struct gic *g, unsigned cpu, unsigned intid, bool level);
 
 /** gic_mmio - an access to GICD or the GICRs. Returns false if @gpa is in neither. Wrong widths and reserved
  * registers read zero and ignore writes. @cpu: who accesses. */
-bool gic_mmio(struct gic *g, unsigned cpu, uint64_t gpa, unsigned len, bool is_write, uint64_t *data);
+bool gic_mmio(struct gic *g, unsigned cpu, uint64_t gpa, unsigned len, bool is_write,
+	      uint64_t *data);
 
 /** gic_icc_read / gic_icc_write - ICC_*_EL1 by SYSREG_KEY. False: no such register (UNDEF). vCPU's own thread. */
 bool gic_icc_read(struct gic *g, unsigned cpu, uint32_t key, uint64_t *ret);

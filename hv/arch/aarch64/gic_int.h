@@ -38,11 +38,11 @@
 
 /** struct gic_bank - 32 interrupts. */
 struct gic_bank {
-	uint32_t group;	 /* 1: Group 1 */
+	uint32_t group; /* 1: Group 1 */
 	uint32_t enable;
-	uint32_t latch;	 /* edge seen, or set by ISPENDR */
+	uint32_t latch; /* edge seen, or set by ISPENDR */
 	uint32_t line;
-	uint32_t edge;	 /* configured as edge-triggered */
+	uint32_t edge; /* configured as edge-triggered */
 	uint32_t active;
 	uint32_t ready[2]; /* by group */
 	uint8_t prio[GIC_BANK];
@@ -72,8 +72,8 @@ struct gic {
 	struct gic_ops ops;
 	void *opaque;
 	unsigned cpus, spis;
-	uint32_t ctlr; /* group enables */
-	unsigned any_cpu; /* where ROUTE_ANY goes */
+	uint32_t ctlr;	      /* group enables */
+	unsigned any_cpu;     /* where ROUTE_ANY goes */
 	uint32_t ready_banks; /* bit b: spi[b].ready[] is not empty */
 	struct gic_bank spi[GIC_SPI_BANKS_MAX];
 	uint64_t irouter[GIC_SPIS_MAX];

@@ -165,7 +165,7 @@ static struct gic_bank *spi_bank(struct gic *g, unsigned bank)
 
 static void gicd_ctlr_write(struct gic *g, uint32_t value)
 {
-	uint32_t new = value & (GICD_CTLR_GRP0 | GICD_CTLR_GRP1);
+	uint32_t new = value &(GICD_CTLR_GRP0 | GICD_CTLR_GRP1);
 	if (new == g->ctlr)
 		return;
 	g->ctlr = new;
@@ -327,7 +327,8 @@ static void gicr_sgi_access(struct gic *g, unsigned n, uint32_t offset, unsigned
 	gic_local_changed(g, n);
 }
 
-bool gic_mmio(struct gic *g, unsigned cpu, uint64_t gpa, unsigned len, bool is_write, uint64_t *data)
+bool gic_mmio(struct gic *g, unsigned cpu, uint64_t gpa, unsigned len, bool is_write,
+	      uint64_t *data)
 {
 	(void)cpu;
 	uint64_t gicr = gpa - BOARD_GICR_BASE, gicd = gpa - BOARD_GICD_BASE;

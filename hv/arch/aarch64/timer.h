@@ -19,7 +19,7 @@ struct gtimer {
 	struct gtimer_half v, p;
 	bool v_level, p_level;
 	uint32_t cntkctl;
-	uint32_t cntfrq; /* tells, changes nothing */
+	uint32_t cntfrq;   /* tells, changes nothing */
 	uint64_t armed_ns; /* guest ns of the host timer that is armed; UINT64_MAX: none */
 	void (*arm)(void *opaque, uint64_t guest_ns); /* asks for gtimer_update() at that time */
 	void *opaque;

@@ -6,13 +6,13 @@ static uint64_t cell[8] __attribute__((aligned(64)));
 
 #define LL(w, r, p) __asm__ volatile("ldxr" w ", [%1]" : "=r"(r) : "r"(p) : "memory")
 #define SIZES(X)                                                                                   \
-	X("ldxrb %w0, [%3]\n\tadd %w0, %w0, #1\n\tstxrb %w1, %w0, [%3]", 0xff)                      \
-	X("ldxrh %w0, [%3]\n\tadd %w0, %w0, #1\n\tstxrh %w1, %w0, [%3]", 0xffff)                    \
-	X("ldxr %w0, [%3]\n\tadd %w0, %w0, #1\n\tstxr %w1, %w0, [%3]", 0xffffffff)                  \
-	X("ldxr %0, [%3]\n\tadd %0, %0, #1\n\tstxr %w1, %0, [%3]", ~0ull)                           \
-	X("ldaxrb %w0, [%3]\n\tadd %w0, %w0, #1\n\tstlxrb %w1, %w0, [%3]", 0xff)                    \
-	X("ldaxrh %w0, [%3]\n\tadd %w0, %w0, #1\n\tstlxrh %w1, %w0, [%3]", 0xffff)                  \
-	X("ldaxr %w0, [%3]\n\tadd %w0, %w0, #1\n\tstlxr %w1, %w0, [%3]", 0xffffffff)                \
+	X("ldxrb %w0, [%3]\n\tadd %w0, %w0, #1\n\tstxrb %w1, %w0, [%3]", 0xff)                     \
+	X("ldxrh %w0, [%3]\n\tadd %w0, %w0, #1\n\tstxrh %w1, %w0, [%3]", 0xffff)                   \
+	X("ldxr %w0, [%3]\n\tadd %w0, %w0, #1\n\tstxr %w1, %w0, [%3]", 0xffffffff)                 \
+	X("ldxr %0, [%3]\n\tadd %0, %0, #1\n\tstxr %w1, %0, [%3]", ~0ull)                          \
+	X("ldaxrb %w0, [%3]\n\tadd %w0, %w0, #1\n\tstlxrb %w1, %w0, [%3]", 0xff)                   \
+	X("ldaxrh %w0, [%3]\n\tadd %w0, %w0, #1\n\tstlxrh %w1, %w0, [%3]", 0xffff)                 \
+	X("ldaxr %w0, [%3]\n\tadd %w0, %w0, #1\n\tstlxr %w1, %w0, [%3]", 0xffffffff)               \
 	X("ldaxr %0, [%3]\n\tadd %0, %0, #1\n\tstlxr %w1, %0, [%3]", ~0ull)
 
 #define RUN_ONE(text, mask)                                                                        \
@@ -20,7 +20,10 @@ static uint64_t cell[8] __attribute__((aligned(64)));
 		uint64_t v_, s_ = 9, n_ = 0;                                                       \
 		cell[0] = 0x11223344556677ffull;                                                   \
 		do                                                                                 \
-			__asm__ volatile(text : "=&r"(v_), "=&r"(s_), "+r"(n_) : "r"(cell) : "memory"); \
+			__asm__ volatile(text                                                      \
+					 : "=&r"(v_), "=&r"(s_), "+r"(n_)                          \
+					 : "r"(cell)                                               \
+					 : "memory");                                              \
 		while (s_ && ++n_ < 1000);                                                         \
 		CHECK_EQ(s_, 0);                                                                   \
 		CHECK_EQ(cell[0], (0x11223344556677ffull & ~(uint64_t)(mask)) |                    \
@@ -69,7 +72,10 @@ static void test_failures(void)
 
 	group("store exclusive without a monitor fails");
 	cell[0] = 5;
-	__asm__ volatile("clrex\n\tstxr %w0, %1, [%2]" : "=&r"(s) : "r"(6ull), "r"(cell) : "memory");
+	__asm__ volatile("clrex\n\tstxr %w0, %1, [%2]"
+			 : "=&r"(s)
+			 : "r"(6ull), "r"(cell)
+			 : "memory");
 	CHECK_EQ(s, 1);
 	CHECK_EQ(cell[0], 5);
 	__asm__ volatile("ldxr %1, [%3]\n\tclrex\n\tstxr %w0, %2, [%3]"
@@ -97,7 +103,10 @@ static void test_failures(void)
 	group("pair without a monitor fails");
 	cell[2] = 1;
 	cell[3] = 2;
-	__asm__ volatile("clrex\n\tstxp %w0, %1, %1, [%2]" : "=&r"(s) : "r"(9ull), "r"(&cell[2]) : "memory");
+	__asm__ volatile("clrex\n\tstxp %w0, %1, %1, [%2]"
+			 : "=&r"(s)
+			 : "r"(9ull), "r"(&cell[2])
+			 : "memory");
 	CHECK_EQ(s, 1);
 	CHECK_EQ(cell[2], 1);
 	CHECK_EQ(cell[3], 2);
@@ -125,8 +134,8 @@ static void test_ordered(void)
 	CHECK_EQ(v, 0xeeff);
 	__asm__ volatile("ldarb %w0, [%1]" : "=r"(v) : "r"(cell) : "memory");
 	CHECK_EQ(v, 0xff);
-	__asm__ volatile("stlrb wzr, [%0]\n\tstlrh wzr, [%1]\n\tstlr wzr, [%2]" ::"r"(cell), "r"((char *)cell + 2),
-			 "r"((char *)cell + 4)
+	__asm__ volatile("stlrb wzr, [%0]\n\tstlrh wzr, [%1]\n\tstlr wzr, [%2]" ::"r"(cell),
+			 "r"((char *)cell + 2), "r"((char *)cell + 4)
 			 : "memory");
 	CHECK_EQ(cell[0], 0xee00);
 }

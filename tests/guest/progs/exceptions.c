@@ -11,8 +11,7 @@
 #define EC_BRK 0x3c
 
 /* Runs one instruction; @at gets its address. */
-#define RUN(at, insn)                                                                              \
-	__asm__ volatile("adr %0, 1f\n1: " insn : "=&r"(at)::"memory", "cc")
+#define RUN(at, insn) __asm__ volatile("adr %0, 1f\n1: " insn : "=&r"(at)::"memory", "cc")
 
 static void test_svc(void)
 {
@@ -51,7 +50,8 @@ static void test_pstate(void)
 	CHECK_EQ(exc.spsr >> 28, 0xa);
 	CHECK_EQ(nzcv, 0xa0000000);
 	exc_reset();
-	__asm__ volatile("msr daifclr, #9\n\tsvc #3\n\tmrs %0, daif\n\tmsr daifset, #15" : "=r"(at)::"memory");
+	__asm__ volatile("msr daifclr, #9\n\tsvc #3\n\tmrs %0, daif\n\tmsr daifset, #15"
+			 : "=r"(at)::"memory");
 	CHECK_EQ(exc.spsr & 0x3c0, 0x180);
 	CHECK_EQ(exc.daif, 0x3c0);
 	CHECK_EQ(at, 0x180);
@@ -124,7 +124,8 @@ static void test_pc_align(void)
 	uint64_t at;
 
 	group("pc alignment");
-	__asm__ volatile("adr %0, 1f\n\tadd %0, %0, #2\n\tblr %0\n\tnop\n1: nop" : "=&r"(at)::"x30", "memory");
+	__asm__ volatile("adr %0, 1f\n\tadd %0, %0, #2\n\tblr %0\n\tnop\n1: nop"
+			 : "=&r"(at)::"x30", "memory");
 	expect_exc(EC_PCALIGN);
 	CHECK_EQ(exc.elr, at);
 	CHECK_EQ(exc.far, at);
@@ -166,12 +167,13 @@ static void test_eret(void)
 	uint64_t at, spsel, daif, nzcv;
 
 	group("eret");
-	__asm__ volatile("mov x4, sp\n\tmsr sp_el0, x4\n\tadr %0, 1f\n\tmsr elr_el1, %0\n\t"
-			 "msr spsr_el1, %4\n\tisb\n\teret\n\tnop\n1: mrs %1, spsel\n\tmrs %2, daif\n\t"
-			 "mrs %3, nzcv\n\tmsr spsel, #1\n\tmsr daifset, #15"
-			 : "=&r"(at), "=&r"(spsel), "=&r"(daif), "=&r"(nzcv)
-			 : "r"(0x90000104ull)
-			 : "x4", "memory", "cc");
+	__asm__ volatile(
+		"mov x4, sp\n\tmsr sp_el0, x4\n\tadr %0, 1f\n\tmsr elr_el1, %0\n\t"
+		"msr spsr_el1, %4\n\tisb\n\teret\n\tnop\n1: mrs %1, spsel\n\tmrs %2, daif\n\t"
+		"mrs %3, nzcv\n\tmsr spsel, #1\n\tmsr daifset, #15"
+		: "=&r"(at), "=&r"(spsel), "=&r"(daif), "=&r"(nzcv)
+		: "r"(0x90000104ull)
+		: "x4", "memory", "cc");
 	CHECK_EQ(spsel, 0);
 	CHECK_EQ(daif, 0x100);
 	CHECK_EQ(nzcv, 0x90000000);

@@ -357,8 +357,8 @@ static void test_sgi(void)
 	CHECK_EQ(order[0], 2);
 	CHECK_EQ(order[1], 4);
 	reset_counts();
-	icc_write(ICC_SGI1R_EL1, SGI1R(0, 4)); /* no target */
-	icc_write(ICC_SGI1R_EL1, SGI1R(2, 4)); /* a CPU that is not there */
+	icc_write(ICC_SGI1R_EL1, SGI1R(0, 4));		    /* no target */
+	icc_write(ICC_SGI1R_EL1, SGI1R(2, 4));		    /* a CPU that is not there */
 	icc_write(ICC_SGI1R_EL1, 1ull << 40 | SGI1R(0, 4)); /* all but self */
 	icc_write(ICC_SGI1R_EL1, 1ull << 16 | SGI1R(1, 4)); /* other cluster */
 	let_in();

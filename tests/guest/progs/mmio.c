@@ -44,7 +44,10 @@ static void test_forms(void)
 	v = 0;
 	__asm__ volatile("ldr %w0, [%1, %2]" : "=r"(v) : "r"(RTC_BASE), "r"(4ull) : "memory");
 	CHECK_EQ(v, 0x12345678);
-	__asm__ volatile("ldr %w0, [%1, %w2, uxtw #2]" : "=r"(v) : "r"(RTC_BASE), "r"(1ull) : "memory");
+	__asm__ volatile("ldr %w0, [%1, %w2, uxtw #2]"
+			 : "=r"(v)
+			 : "r"(RTC_BASE), "r"(1ull)
+			 : "memory");
 	CHECK_EQ(v, 0x12345678);
 	__asm__ volatile("str %w0, [%1, #4]" ::"r"(0x9abcdef0ull), "r"(RTC_BASE) : "memory");
 	CHECK_EQ(mmio_r32(MR), 0x9abcdef0);

@@ -48,7 +48,10 @@ static uint64_t run(uint64_t va)
 {
 	uint64_t v;
 
-	__asm__ volatile("mov x0, #0\n\tblr %1\n\tmov %0, x0" : "=r"(v) : "r"(va) : "x0", "x1", "x30", "memory");
+	__asm__ volatile("mov x0, #0\n\tblr %1\n\tmov %0, x0"
+			 : "=r"(v)
+			 : "r"(va)
+			 : "x0", "x1", "x30", "memory");
 	return v;
 }
 
@@ -90,7 +93,8 @@ static void put_code(uint64_t *page)
 
 	w[0] = 0xd2800540;
 	w[1] = 0xd65f03c0;
-	__asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic ivau, %0\n\tdsb ish\n\tisb" ::"r"(page) : "memory");
+	__asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic ivau, %0\n\tdsb ish\n\tisb" ::"r"(page)
+			 : "memory");
 }
 
 static void start(unsigned t0sz, uint64_t tcr_more, uint64_t sctlr_more)
@@ -143,8 +147,10 @@ static void test_sizes(void)
 		pt_release();
 		start(25, 0, 0);
 		r1 = pt_alloc();
-		pt_map(r1, first, low & ((1ull << (64 - t1sz)) - 1), (uint64_t)page_a, 3, PTE_NORMAL);
-		pt_map(r1, first, 0xfffffffffffff000ull & ((1ull << (64 - t1sz)) - 1), (uint64_t)page_b, 3, PTE_NORMAL);
+		pt_map(r1, first, low & ((1ull << (64 - t1sz)) - 1), (uint64_t)page_a, 3,
+		       PTE_NORMAL);
+		pt_map(r1, first, 0xfffffffffffff000ull & ((1ull << (64 - t1sz)) - 1),
+		       (uint64_t)page_b, 3, PTE_NORMAL);
 		write_sysreg(ttbr1_el1, r1);
 		write_sysreg(tcr_el1, mmu_tcr(25, t1sz));
 		tlbi_all();
@@ -232,7 +238,8 @@ static void test_permissions(void)
 	for (unsigned ap = 0; ap < 4; ap++) {
 		uint64_t va = TVA + ap * 0x1000;
 
-		pt_map(root, 1, va, (uint64_t)page_a, 3, PTE_NORMAL | PTE_AP(ap) | PTE_UXN | PTE_PXN);
+		pt_map(root, 1, va, (uint64_t)page_a, 3,
+		       PTE_NORMAL | PTE_AP(ap) | PTE_UXN | PTE_PXN);
 		PROBE(1, ld(va), 0, 0);
 		PROBE(ap < 2, st(va, ap), DABT_ST(FS_PERM(3)), va);
 		PROBE(ap & 1, el0_call(el0_ld, va), DABT0_LD(FS_PERM(3)), va);
@@ -247,7 +254,8 @@ static void test_permissions(void)
 
 		pt_map(root, 1, va, (uint64_t)page_b, 3,
 		       PTE_NORMAL | PTE_AP(ap) | (uxn ? PTE_UXN : 0) | (pxn ? PTE_PXN : 0));
-		PROBE(!pxn && ap != 1, CHECK_EQ(run(va), !pxn && ap != 1 ? 42 : 0), IABT(FS_PERM(3)), va);
+		PROBE(!pxn && ap != 1, CHECK_EQ(run(va), !pxn && ap != 1 ? 42 : 0),
+		      IABT(FS_PERM(3)), va);
 		PROBE(!uxn, CHECK_EQ(run0(va), !uxn ? 42 : 0), IABT0(FS_PERM(3)), va);
 	}
 	group("WXN");
@@ -263,7 +271,8 @@ static void test_permissions(void)
 
 		for (uint64_t i = 0; i < 512; i++) {
 			uint64_t pa = RAM_BASE + i * 0x1000;
-			bool code = pa < ((uint64_t)__bss_start & ~0xfffull) && pa >= (uint64_t)_start;
+			bool code =
+				pa < ((uint64_t)__bss_start & ~0xfffull) && pa >= (uint64_t)_start;
 
 			l2[i] = (RAM_BASE + i * 0x200000) | PTE_NORMAL | 1;
 			l3[i] = pa | PTE_NORMAL | 3 | (code ? PTE_AP(2) : 0);
@@ -283,7 +292,14 @@ static void test_permissions(void)
 
 	group("hierarchical permissions");
 	for (unsigned k = 0; k < 8; k++) {
-		static const uint64_t bits[] = {TABLE_AP(1), TABLE_AP(2), TABLE_AP(3), TABLE_PXN, TABLE_UXN, TABLE_PXN | TABLE_UXN, TABLE_AP(2) | TABLE_UXN, 0};
+		static const uint64_t bits[] = {TABLE_AP(1),
+						TABLE_AP(2),
+						TABLE_AP(3),
+						TABLE_PXN,
+						TABLE_UXN,
+						TABLE_PXN | TABLE_UXN,
+						TABLE_AP(2) | TABLE_UXN,
+						0};
 		uint64_t ap = bits[k] >> 61 & 3;
 
 		for (int level = 1; level <= 2; level++) {
@@ -297,8 +313,10 @@ static void test_permissions(void)
 			PROBE(!(ap & 2), st(TVA, 1), DABT_ST(FS_PERM(3)), TVA);
 			PROBE(!(ap & 1), el0_call(el0_ld, TVA), DABT0_LD(FS_PERM(3)), TVA);
 			PROBE(ap == 0, el0_call(el0_st, TVA), DABT0_ST(FS_PERM(3)), TVA);
-			PROBE(!(bits[k] & TABLE_PXN), run(TVA + 0x1000), IABT(FS_PERM(3)), TVA + 0x1000);
-			PROBE(!(bits[k] & TABLE_UXN), run0(TVA + 0x1000), IABT0(FS_PERM(3)), TVA + 0x1000);
+			PROBE(!(bits[k] & TABLE_PXN), run(TVA + 0x1000), IABT(FS_PERM(3)),
+			      TVA + 0x1000);
+			PROBE(!(bits[k] & TABLE_UXN), run0(TVA + 0x1000), IABT0(FS_PERM(3)),
+			      TVA + 0x1000);
 			mmu_off();
 		}
 		pt_release();

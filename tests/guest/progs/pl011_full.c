@@ -146,7 +146,11 @@ static void test_loop(void)
 	loop_on(0x70);
 	for (unsigned bit = 10; bit <= 13; bit++) {
 		mmio_w32(U(CR), CR_ON | 1u << bit);
-		keep(wait_bits(FR, 0x107, bit == 10 ? FR_DSR : bit == 11 ? FR_CTS : bit == 12 ? FR_DCD : FR_RI));
+		keep(wait_bits(FR, 0x107,
+			       bit == 10   ? FR_DSR
+			       : bit == 11 ? FR_CTS
+			       : bit == 12 ? FR_DCD
+					   : FR_RI));
 	}
 	mmio_w32(U(CR), CR_ON);
 	mmio_w32(U(ICR), 0x7ff);

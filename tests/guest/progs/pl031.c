@@ -33,7 +33,8 @@ static void quiesce(unsigned id)
 
 void test_main(void)
 {
-	static const uint8_t ids[] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1}; /* without the revision */
+	static const uint8_t ids[] = {0x31, 0x10, 0x04, 0x00,
+				      0x0d, 0xf0, 0x05, 0xb1}; /* without the revision */
 	uint32_t a, b;
 
 	gic_init();

@@ -42,11 +42,12 @@ void test_main(void)
 	CHECK_EQ(call(0xffffffff, 1, 2, 3), NOT_SUPPORTED);
 	CHECK_EQ(call(0x86000000, 1, 2, 3), NOT_SUPPORTED);
 	group("registers survive");
-	__asm__ volatile("mov x0, #0x84000000\n\tmov x4, #44\n\tmov x17, #55\n\tmov x18, #66\n\t"
-			 "mov x29, x29\n\thvc #0\n\tmov %0, x4\n\tmov %1, x17\n\tmov %2, x18\n\tmov %3, x0"
-			 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
-			 :
-			 : "x0", "x1", "x2", "x3", "x4", "x17", "x18", "memory");
+	__asm__ volatile(
+		"mov x0, #0x84000000\n\tmov x4, #44\n\tmov x17, #55\n\tmov x18, #66\n\t"
+		"mov x29, x29\n\thvc #0\n\tmov %0, x4\n\tmov %1, x17\n\tmov %2, x18\n\tmov %3, x0"
+		: "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+		:
+		: "x0", "x1", "x2", "x3", "x4", "x17", "x18", "memory");
 	CHECK_EQ(x[0], 44);
 	CHECK_EQ(x[1], 55);
 	CHECK_EQ(x[2], 66);

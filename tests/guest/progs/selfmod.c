@@ -9,7 +9,8 @@ static uint32_t code[4][1024] __attribute__((aligned(4096)));
 
 static void sync_code(const void *p)
 {
-	__asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic ivau, %0\n\tdsb ish\n\tisb" ::"r"(p) : "memory");
+	__asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic ivau, %0\n\tdsb ish\n\tisb" ::"r"(p)
+			 : "memory");
 }
 
 static uint64_t run(uint64_t va)
@@ -52,10 +53,12 @@ static void rewrite_tests(void)
 	sync_code(code[2]);
 	CHECK_EQ(run((uint64_t)code[2]), 1);
 	code[2][0] = MOV_X0(2);
-	__asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic iallu\n\tdsb ish\n\tisb" ::"r"(code[2]) : "memory");
+	__asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic iallu\n\tdsb ish\n\tisb" ::"r"(code[2])
+			 : "memory");
 	CHECK_EQ(run((uint64_t)code[2]), 2);
 	code[2][0] = MOV_X0(3);
-	__asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic ialluis\n\tdsb ish\n\tisb" ::"r"(code[2]) : "memory");
+	__asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic ialluis\n\tdsb ish\n\tisb" ::"r"(code[2])
+			 : "memory");
 	CHECK_EQ(run((uint64_t)code[2]), 3);
 }
 

@@ -52,7 +52,10 @@ static void test_pstate(void)
 			 : "x1", "x2", "memory");
 	CHECK_EQ(v, 0x1234560);
 	CHECK_EQ(read_sysreg(sp_el0), 0x1234570);
-	__asm__ volatile("msr spsel, %1\n\tmrs %0, spsel\n\tmsr spsel, #1" : "=&r"(v) : "r"(0ull) : "memory");
+	__asm__ volatile("msr spsel, %1\n\tmrs %0, spsel\n\tmsr spsel, #1"
+			 : "=&r"(v)
+			 : "r"(0ull)
+			 : "memory");
 	CHECK_EQ(v, 0);
 }
 
@@ -202,13 +205,17 @@ static uint64_t el0_cvau(uint64_t x)
 
 static uint64_t el0_cache_ops(uint64_t x)
 {
-	__asm__ volatile("dc cvac, %0\n\tdc cvau, %0\n\tdc civac, %0\n\tic ivau, %0\n\tdsb ish\n\tisb" ::"r"(x) : "memory");
+	__asm__ volatile(
+		"dc cvac, %0\n\tdc cvau, %0\n\tdc civac, %0\n\tic ivau, %0\n\tdsb ish\n\tisb" ::"r"(
+			x)
+		: "memory");
 	return 0;
 }
 
 static uint64_t el0_daif(uint64_t x)
 {
-	__asm__ volatile("mrs x5, daif\n\tmsr daif, x5\n\tmsr daifset, #2\n\tmsr daifclr, #2" ::: "x5");
+	__asm__ volatile("mrs x5, daif\n\tmsr daif, x5\n\tmsr daifset, #2\n\tmsr daifclr, #2" ::
+				 : "x5");
 	return x;
 }
 
@@ -217,7 +224,8 @@ static uint64_t el0_free(uint64_t x)
 	uint64_t a;
 
 	/* Never gated. */
-	__asm__ volatile("mrs x1, nzcv\n\tmsr nzcv, x1\n\tmsr tpidr_el0, %1\n\tmrs %0, tpidr_el0\n\tmrs x1, tpidrro_el0\n\tadd %0, %0, x1"
+	__asm__ volatile("mrs x1, nzcv\n\tmsr nzcv, x1\n\tmsr tpidr_el0, %1\n\tmrs %0, "
+			 "tpidr_el0\n\tmrs x1, tpidrro_el0\n\tadd %0, %0, x1"
 			 : "=&r"(a)
 			 : "r"(x)
 			 : "x1", "cc");
@@ -234,8 +242,10 @@ static void test_gates(void)
 	/* DC ZVA wants Normal memory. EL0 may touch everything here. */
 	pt_map((uint64_t *)root, 1, 0, 0, 1, PTE_DEVICE);
 	pt_map((uint64_t *)root, 1, RAM_BASE, RAM_BASE, 2, PTE_NORMAL);
-	pt_map((uint64_t *)root, 1, (uint64_t)zva_area & ~0x1fffffull, (uint64_t)zva_area & ~0x1fffffull, 2, PTE_NORMAL);
-	pt_map((uint64_t *)root, 1, 0x80000000ull, (uint64_t)zva_area & ~0xfffull, 3, PTE_NORMAL | PTE_AP(1) | PTE_UXN);
+	pt_map((uint64_t *)root, 1, (uint64_t)zva_area & ~0x1fffffull,
+	       (uint64_t)zva_area & ~0x1fffffull, 2, PTE_NORMAL);
+	pt_map((uint64_t *)root, 1, 0x80000000ull, (uint64_t)zva_area & ~0xfffull, 3,
+	       PTE_NORMAL | PTE_AP(1) | PTE_UXN);
 	mmu_on((uint64_t *)root, mmu_tcr(25, 25) | TCR_EPD1, 0);
 	sctlr = read_sysreg(sctlr_el1);
 
@@ -310,9 +320,10 @@ static void test_gates(void)
 	expect_none();
 	group("cache maintenance at el1");
 	zva_area[5] = 0x77;
-	__asm__ volatile("dc cvac, %0\n\tdc cvau, %0\n\tdc civac, %0\n\tdc ivac, %0\n\tic ivau, %0\n\t"
-			 "ic iallu\n\tic ialluis\n\tdsb sy\n\tisb" ::"r"(zva_area)
-			 : "memory");
+	__asm__ volatile(
+		"dc cvac, %0\n\tdc cvau, %0\n\tdc civac, %0\n\tdc ivac, %0\n\tic ivau, %0\n\t"
+		"ic iallu\n\tic ialluis\n\tdsb sy\n\tisb" ::"r"(zva_area)
+		: "memory");
 	CHECK_EQ(zva_area[5], 0x77);
 	expect_none();
 	mmu_off();

@@ -117,9 +117,13 @@ static void test_tbi(void)
 	/* The tag does not reach the PC: ADR X0, .; RET */
 	w[0] = 0x10000000;
 	w[1] = 0xd65f03c0;
-	__asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic ivau, %0\n\tdsb ish\n\tisb" ::"r"(w) : "memory");
+	__asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic ivau, %0\n\tdsb ish\n\tisb" ::"r"(w)
+			 : "memory");
 	exc_reset();
-	__asm__ volatile("blr %1\n\tmov %0, x0" : "=r"(v) : "r"((TVA + 0x2000) | tag) : "x0", "x30", "memory");
+	__asm__ volatile("blr %1\n\tmov %0, x0"
+			 : "=r"(v)
+			 : "r"((TVA + 0x2000) | tag)
+			 : "x0", "x30", "memory");
 	CHECK_EQ(v, TVA + 0x2000);
 	expect_none();
 	/* TTBR1 has its own bit. */
@@ -250,7 +254,8 @@ static void test_stress(void)
 			pte_set(pt_entry(root, 1, va, 3), (uint64_t)page[k] | PTE_NORMAL | 3);
 			if (ld(va) != 0x1000 + k)
 				bad++;
-		} else if (ld(va) != *(volatile uint64_t *)(*pt_entry(root, 1, va, 3) & 0xfffffffff000ull)) {
+		} else if (ld(va) !=
+			   *(volatile uint64_t *)(*pt_entry(root, 1, va, 3) & 0xfffffffff000ull)) {
 			bad++;
 		}
 	}
@@ -276,16 +281,18 @@ static void test_epd(void)
 	tlbi_all();
 	/* The whole program moves to the other half, then the lower half is switched off. */
 	exc_reset();
-	__asm__ volatile("mrs x9, vbar_el1\n\tmov x10, sp\n\tadr x11, 1f\n\t"
-			 "add x12, x9, %1\n\tmsr vbar_el1, x12\n\tadd x12, x10, %1\n\tmov sp, x12\n\t"
-			 "add x11, x11, %1\n\tisb\n\tbr x11\n"
-			 "1:\n\tmsr tcr_el1, %2\n\tisb\n\ttlbi vmalle1\n\tdsb ish\n\tisb\n\t"
-			 "mov %0, #0\n\tldr %0, [%4]\n\t"
-			 "msr tcr_el1, %3\n\tisb\n\ttlbi vmalle1\n\tdsb ish\n\tisb\n\t"
-			 "adr x11, 2f\n\tsub x11, x11, %1\n\tmsr vbar_el1, x9\n\tmov sp, x10\n\tisb\n\tbr x11\n2:"
-			 : "=&r"(v)
-			 : "r"(off), "r"(tcr | TCR_EPD0), "r"(tcr), "r"(page[1])
-			 : "x9", "x10", "x11", "x12", "memory");
+	__asm__ volatile(
+		"mrs x9, vbar_el1\n\tmov x10, sp\n\tadr x11, 1f\n\t"
+		"add x12, x9, %1\n\tmsr vbar_el1, x12\n\tadd x12, x10, %1\n\tmov sp, x12\n\t"
+		"add x11, x11, %1\n\tisb\n\tbr x11\n"
+		"1:\n\tmsr tcr_el1, %2\n\tisb\n\ttlbi vmalle1\n\tdsb ish\n\tisb\n\t"
+		"mov %0, #0\n\tldr %0, [%4]\n\t"
+		"msr tcr_el1, %3\n\tisb\n\ttlbi vmalle1\n\tdsb ish\n\tisb\n\t"
+		"adr x11, 2f\n\tsub x11, x11, %1\n\tmsr vbar_el1, x9\n\tmov sp, x10\n\tisb\n\tbr "
+		"x11\n2:"
+		: "=&r"(v)
+		: "r"(off), "r"(tcr | TCR_EPD0), "r"(tcr), "r"(page[1])
+		: "x9", "x10", "x11", "x12", "memory");
 	CHECK_EQ(exc.count, 1);
 	CHECK_EQ(exc.esr, DABT_LD(4));
 	CHECK_EQ(exc.far, (uint64_t)page[1]);
@@ -299,7 +306,7 @@ static void test_epd(void)
 		__asm__ volatile("at " #op ", %0\n\tisb" ::"r"((uint64_t)(va)) : "memory");        \
 		read_sysreg(par_el1);                                                              \
 	})
-#define PAR_PA(p) ((p) & 0xfffffffff000ull)
+#define PAR_PA(p) ((p)&0xfffffffff000ull)
 
 static void test_at(void)
 {

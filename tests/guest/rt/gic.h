@@ -53,11 +53,26 @@ void gic_bit_write(unsigned id, unsigned off);
 void gic_prio(unsigned id, uint8_t prio);
 uint8_t gic_prio_get(unsigned id);
 void gic_edge(unsigned id, bool edge);
-static inline void gic_enable(unsigned id) { gic_bit_write(id, GICD_ISENABLER); }
-static inline void gic_disable(unsigned id) { gic_bit_write(id, GICD_ICENABLER); }
-static inline void gic_pend(unsigned id) { gic_bit_write(id, GICD_ISPENDR); }
-static inline bool gic_is_pending(unsigned id) { return gic_bit(id, GICD_ISPENDR); }
-static inline bool gic_is_active(unsigned id) { return gic_bit(id, GICD_ISACTIVER); }
+static inline void gic_enable(unsigned id)
+{
+	gic_bit_write(id, GICD_ISENABLER);
+}
+static inline void gic_disable(unsigned id)
+{
+	gic_bit_write(id, GICD_ICENABLER);
+}
+static inline void gic_pend(unsigned id)
+{
+	gic_bit_write(id, GICD_ISPENDR);
+}
+static inline bool gic_is_pending(unsigned id)
+{
+	return gic_bit(id, GICD_ISPENDR);
+}
+static inline bool gic_is_active(unsigned id)
+{
+	return gic_bit(id, GICD_ISACTIVER);
+}
 #define icc_read(r) read_icc_(r)
 #define read_icc_(r) read_sysreg(r)
 #define icc_write(r, v) write_icc_(r, v)

@@ -207,7 +207,7 @@ bool irq_wait(volatile unsigned *flag, unsigned ms)
 void rt_main(uint64_t dtb)
 {
 	rt_dtb = dtb;
-	mmio_w32(UART_BASE + 0x2c, 0x70); /* LCRH: 8 bits, FIFO */
+	mmio_w32(UART_BASE + 0x2c, 0x70);  /* LCRH: 8 bits, FIFO */
 	mmio_w32(UART_BASE + 0x30, 0x301); /* CR: UARTEN TXE RXE */
 	test_main();
 	done();

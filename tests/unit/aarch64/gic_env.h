@@ -79,7 +79,7 @@ static void mmio_set(uint64_t gpa, unsigned len, uint64_t v)
 }
 
 #define GICD(off) (BOARD_GICD_BASE + (off))
-#define GICR(cpu, off) (BOARD_GICR_BASE + (cpu) * BOARD_GICR_SIZE_PER_CPU + (off))
+#define GICR(cpu, off) (BOARD_GICR_BASE + (cpu)*BOARD_GICR_SIZE_PER_CPU + (off))
 #define GICR_SGI(cpu, off) GICR(cpu, 0x10000u + (off))
 
 /* The bit of @intid in the register block at @off. */

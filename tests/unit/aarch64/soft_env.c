@@ -88,6 +88,6 @@ void env_mmu_on(struct env *e)
 	c->ttbr[0] = env_table(e);
 	c->ttbr[1] = env_table(e);
 	c->tcr = 16 | 16 << 16 | 2ull << 32 | 1ull << 36; /* T0SZ, T1SZ, IPS = 40 bits, AS */
-	c->mair = 0x4400ff;				    /* 0: write-back, 1: nGnRnE, 2: non-cacheable */
+	c->mair = 0x4400ff; /* 0: write-back, 1: nGnRnE, 2: non-cacheable */
 	c->sctlr |= 1;
 }

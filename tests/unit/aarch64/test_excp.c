@@ -88,10 +88,10 @@ static void other_classes_keep_their_number(void **state)
 		enum excp_class ec;
 		uint32_t iss, esr;
 	} t[] = {
-		{EC_UNKNOWN, 0, 0x02000000},	    {EC_WFX, 0x1e00001, 0x07e00001},
-		{EC_FP, 0x1e00000, 0x1fe00000},	    {EC_ILLEGAL, 0, 0x3a000000},
-		{EC_PC_ALIGN, 0, 0x8a000000},	    {EC_SP_ALIGN, 0, 0x9a000000},
-		{EC_BRK, 0xf000, 0xf200f000},	    {EC_SYSREG, 0x32c00d, 0x6232c00d},
+		{EC_UNKNOWN, 0, 0x02000000},	{EC_WFX, 0x1e00001, 0x07e00001},
+		{EC_FP, 0x1e00000, 0x1fe00000}, {EC_ILLEGAL, 0, 0x3a000000},
+		{EC_PC_ALIGN, 0, 0x8a000000},	{EC_SP_ALIGN, 0, 0x9a000000},
+		{EC_BRK, 0xf000, 0xf200f000},	{EC_SYSREG, 0x32c00d, 0x6232c00d},
 		{EC_SERROR, 0, 0xbe000000},
 	};
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {

@@ -42,8 +42,12 @@ static void the_boards_spis_are_256(void **state)
 static void addresses_outside_are_not_ours(void **state)
 {
 	(void)state;
-	static const uint64_t t[] = {0, BOARD_GICD_BASE - 4, GICD(0x10000), BOARD_GICR_BASE - 4,
-				     GICR(GE_CPUS, 0), UINT64_MAX};
+	static const uint64_t t[] = {0,
+				     BOARD_GICD_BASE - 4,
+				     GICD(0x10000),
+				     BOARD_GICR_BASE - 4,
+				     GICR(GE_CPUS, 0),
+				     UINT64_MAX};
 	uint64_t v = 0;
 	for (unsigned i = 0; i < 6; i++)
 		assert_false(gic_mmio(ge.g, 0, t[i], 4, false, &v));
@@ -78,8 +82,8 @@ static void enable_and_pending_read_back_from_both_registers(void **state)
 static void bank_0_of_the_distributor_is_reserved(void **state)
 {
 	(void)state;
-	static const uint32_t t[] = {0x80, 0x100, 0x180, 0x200, 0x280, 0x300, 0x380, 0x400, 0x41c,
-				     0xc00, 0xc04, 0x6000, 0x60f8};
+	static const uint32_t t[] = {0x80,  0x100, 0x180, 0x200, 0x280,	 0x300, 0x380,
+				     0x400, 0x41c, 0xc00, 0xc04, 0x6000, 0x60f8};
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		mmio_set(GICD(t[i]), 4, UINT32_MAX);
 		assert_int_equal(mmio(GICD(t[i]), 4), 0);
@@ -89,8 +93,9 @@ static void bank_0_of_the_distributor_is_reserved(void **state)
 static void banks_beyond_the_last_are_reserved(void **state)
 {
 	(void)state;
-	static const uint32_t t[] = {0x8c, 0x10c, 0x17c, 0x20c, 0x460, 0x7f8, 0xc18, 0xcfc,
-				     0x6000 + 8 * 96, 0x7fd8, 0xd04, 0xe00, 0xf00, 0x800, 0x40, 0xfff0 - 0x30};
+	static const uint32_t t[] = {0x8c,  0x10c,	     0x17c,  0x20c, 0x460, 0x7f8, 0xc18,
+				     0xcfc, 0x6000 + 8 * 96, 0x7fd8, 0xd04, 0xe00, 0xf00, 0x800,
+				     0x40,  0xfff0 - 0x30};
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		mmio_set(GICD(t[i]), 4, UINT32_MAX);
 		assert_int_equal(mmio(GICD(t[i]), 4), 0);

@@ -226,12 +226,9 @@ static void reset_drops_outputs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(counter_ticks_every_16_ns),
-		T(fires_when_the_counter_reaches_cval),
-		T(tval_is_signed_32_bits),
-		T(far_compare_values_do_not_overflow),
-		T(arms_only_for_earlier_times),
-		T(masked_or_disabled_timers_arm_nothing),
+		T(counter_ticks_every_16_ns),	T(fires_when_the_counter_reaches_cval),
+		T(tval_is_signed_32_bits),	T(far_compare_values_do_not_overflow),
+		T(arms_only_for_earlier_times), T(masked_or_disabled_timers_arm_nothing),
 		T(reset_drops_outputs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

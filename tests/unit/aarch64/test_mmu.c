@@ -236,7 +236,8 @@ static void start_level_follows_input_size(void **state)
 		assert_int_equal(fsc(e, top + 4096, 1, MMU_READ), 0x04);
 		/* In the upper half the last page is the same index. */
 		assert_int_equal(walk(e, ~0xfffull, 1, MMU_READ).pa, PA);
-		assert_int_equal(fsc(e, 0ull - (1ull << (64 - t[i].tsz)) - 4096, 1, MMU_READ), 0x04);
+		assert_int_equal(fsc(e, 0ull - (1ull << (64 - t[i].tsz)) - 4096, 1, MMU_READ),
+				 0x04);
 	}
 	e->cpu.tcr = (e->cpu.tcr & ~0x3full) | 40;
 	assert_int_equal(fsc(e, 0, 1, MMU_READ), 0x04);

@@ -54,7 +54,7 @@ static void identification_is_v8_0(void **state)
 	struct cpu *c = &e->cpu;
 	c->index = 17;
 	assert_int_equal(rd(c, K(3, 0, 0, 0, 0)) & 0xff0f000f, 0x000f0000); /* MIDR */
-	assert_int_equal(rd(c, K(3, 0, 0, 0, 5)), 0x80000101);		     /* MPIDR */
+	assert_int_equal(rd(c, K(3, 0, 0, 0, 5)), 0x80000101);		    /* MPIDR */
 	assert_int_equal(rd(c, K(3, 0, 0, 4, 0)), 0x1300000001000011);
 	assert_int_equal(rd(c, K(3, 0, 0, 5, 0)), 0x00101006);
 	assert_int_equal(rd(c, K(3, 0, 0, 6, 0)), 0);
@@ -79,7 +79,8 @@ static void unknown_registers_are_undefined(void **state)
 		K(3, 3, 2, 4, 0),  /* RNDR */
 		K(3, 0, 4, 2, 3),  /* PAN */
 		K(3, 0, 5, 3, 0),  /* ERRIDR_EL1 */
-		K(3, 0, 15, 0, 0), K(2, 0, 0, 2, 4), K(3, 0, 0, 8, 0), K(3, 0, 12, 12, 5), /* no GIC here */
+		K(3, 0, 15, 0, 0), K(2, 0, 0, 2, 4),
+		K(3, 0, 0, 8, 0),  K(3, 0, 12, 12, 5), /* no GIC here */
 	};
 	log_level_set(LOG_ERR);
 	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -110,14 +111,13 @@ static void gates_of_el0(void **state)
 		uint32_t key;
 		uint32_t sctlr, cntkctl;
 	} t[] = {
-		{K(3, 3, 0, 0, 1), 1u << 15, 0},  /* CTR: UCT */
-		{K(3, 3, 4, 2, 1), 1u << 9, 0},	  /* DAIF: UMA */
-		{K(3, 3, 14, 0, 1), 0, 1},	  /* CNTPCT */
-		{K(3, 3, 14, 0, 2), 0, 2},	  /* CNTVCT */
-		{K(3, 3, 14, 0, 0), 0, 1},	  /* CNTFRQ */
-		{K(3, 3, 14, 0, 0), 0, 2},
-		{K(3, 3, 14, 3, 1), 0, 0x100}, /* CNTV_CTL */
-		{K(3, 3, 14, 2, 2), 0, 0x200}, /* CNTP_CVAL */
+		{K(3, 3, 0, 0, 1), 1u << 15, 0},				/* CTR: UCT */
+		{K(3, 3, 4, 2, 1), 1u << 9, 0},					/* DAIF: UMA */
+		{K(3, 3, 14, 0, 1), 0, 1},					/* CNTPCT */
+		{K(3, 3, 14, 0, 2), 0, 2},					/* CNTVCT */
+		{K(3, 3, 14, 0, 0), 0, 1},					/* CNTFRQ */
+		{K(3, 3, 14, 0, 0), 0, 2},	 {K(3, 3, 14, 3, 1), 0, 0x100}, /* CNTV_CTL */
+		{K(3, 3, 14, 2, 2), 0, 0x200},					/* CNTP_CVAL */
 	};
 	struct env *e = *state;
 	struct cpu *c = &e->cpu;

@@ -118,7 +118,8 @@ static void tlbi_va_drops_the_whole_block(void **state)
 	fill(e, 1, block + 0x3000, 21, -1);
 	fill(e, 1, block + 0x1ff000, 21, -1);
 	fill(e, 1, other + 0x7000, 21, -1);
-	fill(e, 1, block + 0x5000, 12, -1); /* a page would not be under a block; it must stay all the same */
+	fill(e, 1, block + 0x5000, 12,
+	     -1); /* a page would not be under a block; it must stay all the same */
 	tlbi_exec(&e->cpu, TLBI(7, 3), (block + 0x10000) >> 12);
 	assert_false(hit(&e->view[1], block + 0x3000, 4, false));
 	assert_false(hit(&e->view[1], block + 0x1ff000, 4, false));
@@ -214,7 +215,7 @@ static void shared_variants_are_broadcast(void **state)
 		assert_int_equal(e->last.addr, VA);
 	}
 	assert_false(tlbi_exec(&e->cpu, TLBI(3, 4), 0));
-	assert_false(tlbi_exec(&e->cpu, TLBI(1, 1), 0));			/* outer shareable: v8.4 */
+	assert_false(tlbi_exec(&e->cpu, TLBI(1, 1), 0));		/* outer shareable: v8.4 */
 	assert_false(tlbi_exec(&e->cpu, SYSREG_KEY(1, 4, 8, 7, 0), 0)); /* EL2's */
 }
 

@@ -52,7 +52,8 @@ static int setup(void **state)
 	r->ep = epoll_create1(EPOLL_CLOEXEC);
 	assert_int_equal(dm_create(&r->dm, &dm_class_toy, &env, NULL, NULL, 0, &err), 0);
 	assert_int_equal(server_attach(&r->srv, r->dm, r->port, pb, port_epoch_begin(&r->pp),
-				       r->state, sb, 1, -1, &resumed, &err), 0);
+				       r->state, sb, 1, -1, &resumed, &err),
+			 0);
 	signal(SIGPIPE, SIG_IGN);
 	*state = r;
 	return 0;

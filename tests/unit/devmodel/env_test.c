@@ -24,9 +24,9 @@ static void options_have_their_defaults_and_take_values(void **state)
 	assert_string_equal(dm_option_str(t->dm, "mode"), "slow");
 	assert_null(dm_option_str(t->dm, "label"));
 	dmt_destroy(t);
-	t = dmt_create(&dm_class_toy, (const char *const[]){"size", "16M", "on", "true", "mode",
-							     "fast", "when",
-							     "2001-09-09T01:46:40Z", NULL});
+	t = dmt_create(&dm_class_toy,
+		       (const char *const[]){"size", "16M", "on", "true", "mode", "fast", "when",
+					     "2001-09-09T01:46:40Z", NULL});
 	uint64_t ns = 0;
 	assert_int_equal(dm_option_u64(t->dm, "size"), 16 << 20);
 	assert_true(dm_option_bool(t->dm, "on"));
@@ -39,10 +39,11 @@ static void wrong_option_values_are_refused_with_the_right_ones(void **state)
 {
 	(void)state;
 	static const char *const bad[][3] = {
-		{"size", "16Q", "16M"},	  {"size", "-1", "size"},	  {"wait", "3", "10ms"},
-		{"on", "maybe", "true"},  {"mode", "fas", "slow|fast"},	  {"mode", "slow|fast", "slow"},
-		{"when", "noon", "host"}, {"when", "2020-01-01T00:00:00+1", "host"},
-		{"nope", "1", "nope"},	  {"size", "99999999999999999999", "size"}};
+		{"size", "16Q", "16M"},	      {"size", "-1", "size"},
+		{"wait", "3", "10ms"},	      {"on", "maybe", "true"},
+		{"mode", "fas", "slow|fast"}, {"mode", "slow|fast", "slow"},
+		{"when", "noon", "host"},     {"when", "2020-01-01T00:00:00+1", "host"},
+		{"nope", "1", "nope"},	      {"size", "99999999999999999999", "size"}};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct dm_setting s = {bad[i][0], bad[i][1]};
 		struct err err = {{0}};
@@ -93,7 +94,8 @@ static void a_full_out_queue_says_busy_and_has_room_for_posted_writes(void **sta
 	for (unsigned i = 0; i < 512 + 64; i++, n++)
 		dmt_w32(t, TOY_OUT, 'a' + n % 26);
 	assert_int_equal(t->dm->hdr->lost_out, 0);
-	assert_int_equal(dmt_output(t, buf, DM_OUT_SOFT - DM_OUT_RESUME), DM_OUT_SOFT - DM_OUT_RESUME - 1);
+	assert_int_equal(dmt_output(t, buf, DM_OUT_SOFT - DM_OUT_RESUME),
+			 DM_OUT_SOFT - DM_OUT_RESUME - 1);
 	assert_int_equal(toy(t)->done, 0);
 	size_t rest = dmt_output(t, buf, sizeof(buf));
 	assert_int_equal(toy(t)->done, 1);
@@ -182,7 +184,8 @@ static void inspect_names_registers_and_has_no_effect(void **state)
 	char *s = dm_inspect(t->dm, "to\"y0");
 	assert_non_null(s);
 	assert_non_null(strstr(s, "\"device\": \"to\\\"y0\""));
-	assert_non_null(strstr(s, "{\"name\": \"CONST\", \"offset\": 20, \"value\": \"0x12345678\"}"));
+	assert_non_null(
+		strstr(s, "{\"name\": \"CONST\", \"offset\": 20, \"value\": \"0x12345678\"}"));
 	assert_non_null(strstr(s, "\"name\": \"ARRAY\", \"index\": 3"));
 	free(s);
 	assert_int_equal(dmt_r32(t, TOY_CALL), 1);

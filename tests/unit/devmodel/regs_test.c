@@ -90,8 +90,9 @@ static void access_outside_a_register_is_an_error_of_the_guest(void **state)
 	static const struct {
 		uint32_t offset;
 		unsigned width;
-	} bad[] = {{0x2c, 4}, {TOY_RO + 2, 4}, {TOY_ARRAY + 2, 2}, {TOY_ARRAY + 32, 2},
-		   {TOY_RO, 8}, {TOY_BYTE, 2}, {0x1000, 4}, {0xffffffff, 4}, {TOY_RO, 3}};
+	} bad[] = {{0x2c, 4},		{TOY_RO + 2, 4}, {TOY_ARRAY + 2, 2},
+		   {TOY_ARRAY + 32, 2}, {TOY_RO, 8},	 {TOY_BYTE, 2},
+		   {0x1000, 4},		{0xffffffff, 4}, {TOY_RO, 3}};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		uint64_t before = t->dm->guest_errors;
 		assert_int_equal(dmt_read(t, bad[i].offset, bad[i].width), 0);
@@ -170,15 +171,26 @@ static void a_wrong_table_is_refused_with_its_register_named(void **state)
 	(void)state;
 	expect_bad((const struct dm_reg[]){{.name = "A", .offset = 0, .access = DM_RO},
 					   {.name = "B", .offset = 2, .width = 2, .access = DM_RO},
-					   {}}, "B and A");
-	expect_bad((const struct dm_reg[]){{.name = "C", .offset = 0xfe, .access = DM_RO}, {}}, "C");
-	expect_bad((const struct dm_reg[]){{.name = "D", .offset = 0x100, .access = DM_RO}, {}}, "D");
+					   {}},
+		   "B and A");
+	expect_bad((const struct dm_reg[]){{.name = "C", .offset = 0xfe, .access = DM_RO}, {}},
+		   "C");
+	expect_bad((const struct dm_reg[]){{.name = "D", .offset = 0x100, .access = DM_RO}, {}},
+		   "D");
 	expect_bad((const struct dm_reg[]){{.name = "E", .offset = 0}, {}}, "E");
 	expect_bad((const struct dm_reg[]){{.name = "F", .offset = 0, .access = DM_W1C}, {}}, "F");
-	expect_bad((const struct dm_reg[]){{.name = "G", .offset = 0, .access = DM_RW,
-					    .field = sizeof(struct toy), .field_size = 4}, {}}, "G");
-	expect_bad((const struct dm_reg[]){{.name = "H", .offset = 0, .access = DM_RO, .width = 2,
-					    .reset = 0x10000}, {}}, "H");
+	expect_bad((const struct dm_reg[]){{.name = "G",
+					    .offset = 0,
+					    .access = DM_RW,
+					    .field = sizeof(struct toy),
+					    .field_size = 4},
+					   {}},
+		   "G");
+	expect_bad(
+		(const struct dm_reg[]){
+			{.name = "H", .offset = 0, .access = DM_RO, .width = 2, .reset = 0x10000},
+			{}},
+		"H");
 }
 
 static void the_documented_device_works(void **state)

@@ -32,7 +32,8 @@ static int in_sandbox(int (*f)(void))
 	if (pid == 0) {
 		struct sandbox sb = {0};
 		struct err err = {{0}};
-		if (as_user && (setresgid(as_user, as_user, as_user) || setresuid(as_user, as_user, as_user)))
+		if (as_user &&
+		    (setresgid(as_user, as_user, as_user) || setresuid(as_user, as_user, as_user)))
 			_exit(90);
 		if (sandbox_isolate(&sb, "/tmp", false, &err))
 			_exit(91);

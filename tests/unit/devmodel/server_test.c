@@ -70,8 +70,9 @@ static void attach(struct slot *s)
 	s->dm = NULL;
 	assert_int_equal(dm_create(&s->dm, &dm_class_toy, &env, NULL, NULL, 0, &err), 0);
 	assert_int_equal(server_attach(&s->srv, s->dm, s->port, s->port_bytes,
-				       port_epoch_begin(&s->pp), s->state, s->state_bytes, BUILD, -1,
-				       &s->resumed, &err), 0);
+				       port_epoch_begin(&s->pp), s->state, s->state_bytes, BUILD,
+				       -1, &s->resumed, &err),
+			 0);
 }
 
 static void on_step(void *ctx, const char *step)
@@ -99,14 +100,14 @@ static const struct {
 	bool posted;
 	uint32_t offset, value;
 } script[] = {
-	{PORT_OP_WRITE, false, TOY_RW, 0x11},  {PORT_OP_WRITE, true, TOY_OUT, 'a'},
-	{PORT_OP_READ, false, TOY_CALL, 0},    {PORT_OP_WRITE, false, TOY_PULSE, 1},
-	{PORT_OP_WRITE, true, TOY_PULSE, 1},   {PORT_OP_WRITE, false, TOY_LEVEL, 1},
-	{PORT_OP_READ, false, TOY_RC, 0},      {PORT_OP_READ, false, TOY_RW, 0},
-	{PORT_OP_WRITE, true, TOY_OUT, 'b'},   {PORT_OP_READ, false, TOY_CALL, 0},
-	{PORT_OP_READ, false, TOY_RO, 0},      {PORT_OP_SYNC, false, 0, 0},
-	{PORT_OP_WRITE, true, TOY_OUT, 'c'},   {PORT_OP_READ, false, TOY_CALL, 0},
-	{PORT_OP_WRITE, false, TOY_LEVEL, 0},  {PORT_OP_READ, false, 0x500, 0},
+	{PORT_OP_WRITE, false, TOY_RW, 0x11}, {PORT_OP_WRITE, true, TOY_OUT, 'a'},
+	{PORT_OP_READ, false, TOY_CALL, 0},   {PORT_OP_WRITE, false, TOY_PULSE, 1},
+	{PORT_OP_WRITE, true, TOY_PULSE, 1},  {PORT_OP_WRITE, false, TOY_LEVEL, 1},
+	{PORT_OP_READ, false, TOY_RC, 0},     {PORT_OP_READ, false, TOY_RW, 0},
+	{PORT_OP_WRITE, true, TOY_OUT, 'b'},  {PORT_OP_READ, false, TOY_CALL, 0},
+	{PORT_OP_READ, false, TOY_RO, 0},     {PORT_OP_SYNC, false, 0, 0},
+	{PORT_OP_WRITE, true, TOY_OUT, 'c'},  {PORT_OP_READ, false, TOY_CALL, 0},
+	{PORT_OP_WRITE, false, TOY_LEVEL, 0}, {PORT_OP_READ, false, 0x500, 0},
 };
 #define N (sizeof(script) / sizeof(script[0]))
 
@@ -114,8 +115,11 @@ static const struct {
 static void run_script(struct slot *s, uint64_t *answers, bool compare)
 {
 	for (size_t i = 0; i < N; i++) {
-		struct port_entry e = {.op = script[i].op, .width = 4, .offset = script[i].offset,
-				       .value = script[i].value, .vcpu = i % 2,
+		struct port_entry e = {.op = script[i].op,
+				       .width = 4,
+				       .offset = script[i].offset,
+				       .value = script[i].value,
+				       .vcpu = i % 2,
 				       .flags = script[i].posted ? PORT_F_POSTED : 0};
 		struct port_result res = {0, 0};
 		uint64_t seq;
@@ -188,9 +192,11 @@ static void a_small_segment_is_refused(void **state)
 	slot_init(&s);
 	assert_int_equal(dm_create(&s.dm, &dm_class_toy, &env, NULL, NULL, 0, &err), 0);
 	assert_int_equal(server_attach(&s.srv, s.dm, s.port, s.port_bytes, 1, s.state,
-				       s.state_bytes - 1, BUILD, -1, &resumed, &err), -EPROTO);
+				       s.state_bytes - 1, BUILD, -1, &resumed, &err),
+			 -EPROTO);
 	assert_int_equal(server_attach(&s.srv, s.dm, s.port, s.port_bytes - 1, 1, s.state,
-				       s.state_bytes, BUILD, -1, &resumed, &err), -EPROTO);
+				       s.state_bytes, BUILD, -1, &resumed, &err),
+			 -EPROTO);
 	slot_fini(&s);
 }
 
@@ -198,8 +204,11 @@ static void a_small_segment_is_refused(void **state)
 static void write_byte_out(struct slot *s, int fd, int ep, unsigned i, long kill_at)
 {
 	struct chardev c;
-	struct port_entry e = {.op = PORT_OP_WRITE, .width = 4, .flags = PORT_F_POSTED,
-			       .offset = TOY_OUT, .value = 'a' + i};
+	struct port_entry e = {.op = PORT_OP_WRITE,
+			       .width = 4,
+			       .flags = PORT_F_POSTED,
+			       .offset = TOY_OUT,
+			       .value = 'a' + i};
 	uint64_t seq;
 	s->kill_at = -1;
 	port_push(&s->pp, &e, &seq);

@@ -4,7 +4,12 @@
 #include "devmodel/core/core.h"
 
 enum {
-	TOY_RO = 0x00, TOY_RW = 0x04, TOY_WO = 0x08, TOY_W1C = 0x0c, TOY_RC = 0x10, TOY_CONST = 0x14,
+	TOY_RO = 0x00,
+	TOY_RW = 0x04,
+	TOY_WO = 0x08,
+	TOY_W1C = 0x0c,
+	TOY_RC = 0x10,
+	TOY_CONST = 0x14,
 	TOY_CALL = 0x18,  /* each read counts */
 	TOY_OUT = 0x1c,	  /* posted: a byte to the host, and one to RO */
 	TOY_PULSE = 0x20, /* one edge on line 1 */

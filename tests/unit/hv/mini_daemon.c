@@ -117,8 +117,7 @@ void mini_port_stop(struct mini_port *mp)
 	pthread_join(mp->thread, NULL);
 }
 
-/* ---- with dock and control
- * ------------------------------------------------------------------------ */
+/* ---- with dock and control ---- */
 
 static bool daemon_gone(struct mini_daemon *d)
 {

@@ -47,8 +47,7 @@ const char *fixture_dir(void)
 	return dir;
 }
 
-/* ---- models
- * ---------------------------------------------------------------------------------------- */
+/* ---- models ---- */
 
 static char *t(const char *s)
 {

@@ -9,8 +9,20 @@
 extern const struct dm_class dm_class_pl011;
 
 enum {
-	DR = 0x00, RSR = 0x04, FR = 0x18, ILPR = 0x20, IBRD = 0x24, FBRD = 0x28, LCR_H = 0x2c,
-	CR = 0x30, IFLS = 0x34, IMSC = 0x38, RIS = 0x3c, MIS = 0x40, ICR = 0x44, DMACR = 0x48,
+	DR = 0x00,
+	RSR = 0x04,
+	FR = 0x18,
+	ILPR = 0x20,
+	IBRD = 0x24,
+	FBRD = 0x28,
+	LCR_H = 0x2c,
+	CR = 0x30,
+	IFLS = 0x34,
+	IMSC = 0x38,
+	RIS = 0x3c,
+	MIS = 0x40,
+	ICR = 0x44,
+	DMACR = 0x48,
 };
 #define RXFE 0x10u
 #define TXFF 0x20u
@@ -41,11 +53,11 @@ static int teardown(void **state)
 static void reset_values_are_those_of_the_manual(void **state)
 {
 	struct dm_test *t = *state;
-	static const uint32_t want[][2] = {{RSR, 0}, {FR, TXFE | RXFE}, {ILPR, 0}, {IBRD, 0}, {FBRD, 0},
-					   {LCR_H, 0}, {CR, 0x300}, {IFLS, 0x12}, {IMSC, 0}, {RIS, 0},
-					   {MIS, 0}, {DMACR, 0}, {0xfe0, 0x11}, {0xfe4, 0x10},
-					   {0xfe8, 0x14}, {0xfec, 0}, {0xff0, 0x0d}, {0xff4, 0xf0},
-					   {0xff8, 0x05}, {0xffc, 0xb1}};
+	static const uint32_t want[][2] = {
+		{RSR, 0},   {FR, TXFE | RXFE}, {ILPR, 0},     {IBRD, 0},     {FBRD, 0},
+		{LCR_H, 0}, {CR, 0x300},       {IFLS, 0x12},  {IMSC, 0},     {RIS, 0},
+		{MIS, 0},   {DMACR, 0},	       {0xfe0, 0x11}, {0xfe4, 0x10}, {0xfe8, 0x14},
+		{0xfec, 0}, {0xff0, 0x0d},     {0xff4, 0xf0}, {0xff8, 0x05}, {0xffc, 0xb1}};
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		assert_int_equal(dmt_r32(t, want[i][0]), want[i][1]);
 	assert_false(dmt_line(t, 0));
@@ -54,8 +66,9 @@ static void reset_values_are_those_of_the_manual(void **state)
 static void registers_keep_their_bits_only(void **state)
 {
 	struct dm_test *t = *state;
-	static const uint32_t want[][2] = {{ILPR, 0xff}, {IBRD, 0xffff}, {FBRD, 0x3f}, {LCR_H, 0xff},
-					   {CR, 0xff87}, {IFLS, 0x3f}, {IMSC, 0x7ff}, {DMACR, 7}};
+	static const uint32_t want[][2] = {{ILPR, 0xff},  {IBRD, 0xffff}, {FBRD, 0x3f},
+					   {LCR_H, 0xff}, {CR, 0xff87},	  {IFLS, 0x3f},
+					   {IMSC, 0x7ff}, {DMACR, 7}};
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
 		dmt_w32(t, want[i][0], 0xffffffff);
 		assert_int_equal(dmt_r32(t, want[i][0]), want[i][1]);
@@ -171,7 +184,8 @@ static void a_cleared_timeout_comes_back_after_32_bit_periods(void **state)
 {
 	struct dm_test *t = *state;
 	dmt_w32(t, LCR_H, FEN);
-	dmt_w32(t, IBRD, 13); /* 24 MHz / (16 * (13 + 1/64)) = 115246 baud: 32 bits take 277.667 us */
+	dmt_w32(t, IBRD,
+		13); /* 24 MHz / (16 * (13 + 1/64)) = 115246 baud: 32 bits take 277.667 us */
 	dmt_w32(t, FBRD, 1);
 	dmt_w32(t, IMSC, INT_RT);
 	dmt_input(t, "ab");

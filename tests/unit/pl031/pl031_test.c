@@ -7,7 +7,16 @@
 
 extern const struct dm_class dm_class_pl031;
 
-enum { DR = 0x00, MR = 0x04, LR = 0x08, CR = 0x0c, IMSC = 0x10, RIS = 0x14, MIS = 0x18, ICR = 0x1c };
+enum {
+	DR = 0x00,
+	MR = 0x04,
+	LR = 0x08,
+	CR = 0x0c,
+	IMSC = 0x10,
+	RIS = 0x14,
+	MIS = 0x18,
+	ICR = 0x1c
+};
 #define S 1000000000ull
 #define START 1000000000u /* 2001-09-09T01:46:40Z */
 
@@ -27,9 +36,10 @@ static int teardown(void **state)
 static void ids_and_reset_values(void **state)
 {
 	struct dm_test *t = *state;
-	static const uint32_t want[][2] = {{MR, 0}, {LR, 0}, {CR, 1}, {IMSC, 0}, {RIS, 0}, {MIS, 0},
-					   {0xfe0, 0x31}, {0xfe4, 0x10}, {0xfe8, 0x14}, {0xfec, 0},
-					   {0xff0, 0x0d}, {0xff4, 0xf0}, {0xff8, 0x05}, {0xffc, 0xb1}};
+	static const uint32_t want[][2] = {
+		{MR, 0},       {LR, 0},	      {CR, 1},	     {IMSC, 0},	    {RIS, 0},
+		{MIS, 0},      {0xfe0, 0x31}, {0xfe4, 0x10}, {0xfe8, 0x14}, {0xfec, 0},
+		{0xff0, 0x0d}, {0xff4, 0xf0}, {0xff8, 0x05}, {0xffc, 0xb1}};
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		assert_int_equal(dmt_r32(t, want[i][0]), want[i][1]);
 }

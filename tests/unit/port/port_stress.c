@@ -71,7 +71,8 @@ static void *consumer(void *arg)
 {
 	uint32_t seed = 7;
 	(void)arg;
-	for (uint64_t r = 1; r <= rounds && !atomic_load_explicit(&lost, memory_order_relaxed); r++) {
+	for (uint64_t r = 1; r <= rounds && !atomic_load_explicit(&lost, memory_order_relaxed);
+	     r++) {
 		meet(&gate_b, &gate_a, 4 * r);
 		jitter(&seed);
 		/* Goes to sleep while the producer pushes. */
@@ -97,7 +98,8 @@ static void *consumer(void *arg)
 static void producer(void)
 {
 	uint32_t seed = 3;
-	for (uint64_t r = 1; r <= rounds && !atomic_load_explicit(&lost, memory_order_relaxed); r++) {
+	for (uint64_t r = 1; r <= rounds && !atomic_load_explicit(&lost, memory_order_relaxed);
+	     r++) {
 		struct port_entry e = {.op = PORT_OP_READ, .width = 4, .value = r};
 		uint64_t seq;
 		meet(&gate_a, &gate_b, 4 * r);

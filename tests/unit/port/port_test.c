@@ -65,8 +65,15 @@ static void entries_come_out_whole_and_in_order(void **state)
 {
 	struct fixture *f = *state;
 	for (uint32_t i = 0; i < 3 * PORT_RING_ENTRIES; i++) {
-		struct port_entry e = {.op = PORT_OP_WRITE, .width = 2, .range = 1, .flags = PORT_F_POSTED,
-				       .offset = i, .value = i * 3ull, .vcpu = 3, .time_us = i, .aux = 9};
+		struct port_entry e = {.op = PORT_OP_WRITE,
+				       .width = 2,
+				       .range = 1,
+				       .flags = PORT_F_POSTED,
+				       .offset = i,
+				       .value = i * 3ull,
+				       .vcpu = 3,
+				       .time_us = i,
+				       .aux = 9};
 		struct port_entry got;
 		uint64_t seq;
 		assert_int_equal(port_push(&f->pp, &e, &seq), 0);
@@ -189,7 +196,8 @@ static void lines_and_shadow_are_seen_by_the_other_side(void **state)
 	assert_false(port_line_set(&f->pc, 2, true)); /* no such line */
 	assert_int_equal(f->pp.port->line[1].word, PORT_LINE_HIGH);
 	assert_true(port_lines_unseen(&f->pc));
-	atomic_store(&f->pp.port->producer.lines_seen, atomic_load(&f->pp.port->consumer.lines_gen));
+	atomic_store(&f->pp.port->producer.lines_seen,
+		     atomic_load(&f->pp.port->consumer.lines_gen));
 	assert_false(port_lines_unseen(&f->pc));
 	port_line_pulse(&f->pc, 0);
 	assert_int_equal(f->pp.port->line[0].edges, 1);
@@ -218,9 +226,12 @@ static void *producer_main(void *arg)
 	struct port_producer *pp = &a->f->pp;
 	for (uint32_t i = 0; i < PER_THREAD; i++) {
 		bool posted = i % 3 == 1;
-		struct port_entry e = {.op = posted ? PORT_OP_WRITE : PORT_OP_READ, .width = 8,
-				       .flags = posted ? PORT_F_POSTED : 0, .offset = i,
-				       .value = (uint64_t)a->vcpu << 32 | i, .vcpu = (uint16_t)a->vcpu};
+		struct port_entry e = {.op = posted ? PORT_OP_WRITE : PORT_OP_READ,
+				       .width = 8,
+				       .flags = posted ? PORT_F_POSTED : 0,
+				       .offset = i,
+				       .value = (uint64_t)a->vcpu << 32 | i,
+				       .vcpu = (uint16_t)a->vcpu};
 		uint64_t seq;
 		int r;
 		while ((r = port_push(pp, &e, &seq)) == -EAGAIN)
@@ -278,14 +289,21 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(zeroed_page_holds_no_entry_and_nobody),
-		cmocka_unit_test_setup_teardown(entries_come_out_whole_and_in_order, setup, teardown),
-		cmocka_unit_test_setup_teardown(full_ring_refuses_then_waits_then_takes, setup, teardown),
-		cmocka_unit_test_setup_teardown(nonsense_head_is_told_apart_from_full, setup, teardown),
-		cmocka_unit_test_setup_teardown(answers_of_another_epoch_or_status_do_not_count, setup, teardown),
-		cmocka_unit_test_setup_teardown(waits_end_by_deadline_death_and_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(entries_come_out_whole_and_in_order, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(full_ring_refuses_then_waits_then_takes, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(nonsense_head_is_told_apart_from_full, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(answers_of_another_epoch_or_status_do_not_count,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(waits_end_by_deadline_death_and_stop, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(wake_is_asked_only_of_a_sleeper, setup, teardown),
-		cmocka_unit_test_setup_teardown(lines_and_shadow_are_seen_by_the_other_side, setup, teardown),
-		cmocka_unit_test_setup_teardown(four_vcpus_one_daemon_nothing_lost_or_reordered, setup, teardown),
+		cmocka_unit_test_setup_teardown(lines_and_shadow_are_seen_by_the_other_side, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(four_vcpus_one_daemon_nothing_lost_or_reordered,
+						setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,8 +59,13 @@ static void *dock_answer(void *arg)
 	p.fd = c;
 	poll(&p, 1, 10000);
 	d->err = dock_recv_request(c, &d->got, &d->pid, NULL);
-	struct dock_reply r = {.magic = DOCK_MAGIC, .version = DOCK_VERSION, .status = d->status, .epoch = 3,
-			       .nfds = d->send_fds, .device = "uart0", .control_url = "ipc:///x",
+	struct dock_reply r = {.magic = DOCK_MAGIC,
+			       .version = DOCK_VERSION,
+			       .status = d->status,
+			       .epoch = 3,
+			       .nfds = d->send_fds,
+			       .device = "uart0",
+			       .control_url = "ipc:///x",
 			       .reason = "the token was used already"};
 	int fds[LIMIT_FDS];
 	for (unsigned i = 0; i < d->send_fds; i++)
@@ -71,8 +76,8 @@ static void *dock_answer(void *arg)
 	return NULL;
 }
 
-static int dock_once(struct dock_side *d, const char *token, struct dock_reply *rep, int *fds, unsigned max,
-		     unsigned *n, struct err *err)
+static int dock_once(struct dock_side *d, const char *token, struct dock_reply *rep, int *fds,
+		     unsigned max, unsigned *n, struct err *err)
 {
 	pthread_t t;
 	d->listener = dock_listen(path, NULL);

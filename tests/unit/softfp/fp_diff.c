@@ -9,22 +9,24 @@
 #include <stdlib.h>
 #include "fp_host.h"
 
-static void complain(uint64_t n, const struct fp_state *s, const struct fp_result *want, const struct fp_result *got)
+static void complain(uint64_t n, const struct fp_state *s, const struct fp_result *want,
+		     const struct fp_result *got)
 {
 	uint32_t w = want->word;
 
-	printf("case=%" PRIu64 " word=%08x undef=%u/%u (judge/ours) fpcr=%08" PRIx64 " nzcv-in=%08" PRIx64 "\n", n, w,
-	       want->undef, got->undef, s->fpcr, s->nzcv);
+	printf("case=%" PRIu64 " word=%08x undef=%u/%u (judge/ours) fpcr=%08" PRIx64
+	       " nzcv-in=%08" PRIx64 "\n",
+	       n, w, want->undef, got->undef, s->fpcr, s->nzcv);
 	for (unsigned i = 0; i < 4; i++) {
 		static const unsigned shift[] = {5, 16, 10, 0};
 		unsigned r = w >> shift[i] & 31;
-		printf("   v%u=%016" PRIx64 "%016" PRIx64 " x%u=%" PRIx64 "\n", r, s->v[r][1], s->v[r][0], r,
-		       r == 31 ? 0 : s->x[r]);
+		printf("   v%u=%016" PRIx64 "%016" PRIx64 " x%u=%" PRIx64 "\n", r, s->v[r][1],
+		       s->v[r][0], r, r == 31 ? 0 : s->x[r]);
 	}
-	printf("   judge vd=%016" PRIx64 "%016" PRIx64 " x=%" PRIx64 " fpsr=%08x nzcv=%08x\n", want->v[1], want->v[0],
-	       want->x, want->fpsr, want->nzcv);
-	printf("   ours  vd=%016" PRIx64 "%016" PRIx64 " x=%" PRIx64 " fpsr=%08x nzcv=%08x\n", got->v[1], got->v[0],
-	       got->x, got->fpsr, got->nzcv);
+	printf("   judge vd=%016" PRIx64 "%016" PRIx64 " x=%" PRIx64 " fpsr=%08x nzcv=%08x\n",
+	       want->v[1], want->v[0], want->x, want->fpsr, want->nzcv);
+	printf("   ours  vd=%016" PRIx64 "%016" PRIx64 " x=%" PRIx64 " fpsr=%08x nzcv=%08x\n",
+	       got->v[1], got->v[0], got->x, got->fpsr, got->nzcv);
 }
 
 /* A part of the golden table: @count records behind their header. */
@@ -34,7 +36,8 @@ static bool append(const char *path, const struct fp_golden_part *part, const st
 
 	if (!f)
 		return false;
-	bool ok = fwrite(part, sizeof(*part), 1, f) == 1 && fwrite(g, sizeof(*g), part->count, f) == part->count;
+	bool ok = fwrite(part, sizeof(*part), 1, f) == 1 &&
+		  fwrite(g, sizeof(*g), part->count, f) == part->count;
 	return fclose(f) == 0 && ok;
 }
 
@@ -56,11 +59,13 @@ int main(int argc, char **argv)
 		struct fp_result want, got;
 
 		if (fread(&want, sizeof(want), 1, stdin) != 1) {
-			fprintf(stderr, "fp_diff: results end at case %" PRIu64 " of %" PRIu64 "\n", n - first, count);
+			fprintf(stderr, "fp_diff: results end at case %" PRIu64 " of %" PRIu64 "\n",
+				n - first, count);
 			return 1;
 		}
 		fp_host_case(seed, first, n, mix, &got);
-		bool differs = want.word != got.word || want.undef != got.undef || want.hash != got.hash;
+		bool differs =
+			want.word != got.word || want.undef != got.undef || want.hash != got.hash;
 		if (fp_case_is_crypto(got.word)) {
 			differs = !got.undef;
 			crypto++;
@@ -72,11 +77,15 @@ int main(int argc, char **argv)
 			fp_case_state(seed, n, mix, (n - first) % FP_SLOTS, &s);
 			complain(n, &s, &want, &got);
 		}
-		if (each && !want.undef && !fp_case_is_crypto(want.word) && taken[fp_host_handler(want.word)]++ < each)
-			g[part.count++] = (struct fp_golden){want.hash, {want.v[0], want.v[1]}, want.x, (uint32_t)(n - first),
-							    want.word, want.fpsr, want.nzcv};
+		if (each && !want.undef && !fp_case_is_crypto(want.word) &&
+		    taken[fp_host_handler(want.word)]++ < each)
+			g[part.count++] = (struct fp_golden){want.hash, {want.v[0], want.v[1]},
+							     want.x,	(uint32_t)(n - first),
+							     want.word, want.fpsr,
+							     want.nzcv};
 	}
-	printf("cases=%" PRIu64 " undefined=%" PRIu64 " crypto=%" PRIu64 " mismatches=%" PRIu64 " seed=%#" PRIx64 "\n",
+	printf("cases=%" PRIu64 " undefined=%" PRIu64 " crypto=%" PRIu64 " mismatches=%" PRIu64
+	       " seed=%#" PRIx64 "\n",
 	       count, undef, crypto, bad, seed);
 	if (each && !append(argv[5], &part, g))
 		return 2;

@@ -10,7 +10,8 @@
 /** fp_host_exec - executes @word on @s. False: not decoded; @s unchanged. */
 bool fp_host_exec(struct fp_state *s, uint32_t word);
 /** fp_host_case - case @n of @seed, @first being the first case of its run. */
-void fp_host_case(uint64_t seed, uint64_t first, uint64_t n, enum fp_mix mix, struct fp_result *ret);
+void fp_host_case(uint64_t seed, uint64_t first, uint64_t n, enum fp_mix mix,
+		  struct fp_result *ret);
 /** struct fp_golden - one record of the golden table: case @n, executed by the judge. Little-endian. */
 struct fp_golden {
 	uint64_t hash, v[2], x;

@@ -21,7 +21,8 @@ __asm__(".text\n"
 	"judge_run:\n"
 	"	sub sp, sp, #192\n"
 	"	stp x19, x20, [sp]\n	stp x21, x22, [sp, #16]\n	stp x23, x24, [sp, #32]\n"
-	"	stp x25, x26, [sp, #48]\n	stp x27, x28, [sp, #64]\n	stp x29, x30, [sp, #80]\n"
+	"	stp x25, x26, [sp, #48]\n	stp x27, x28, [sp, #64]\n	stp x29, x30, [sp, "
+	"#80]\n"
 	"	stp d8, d9, [sp, #96]\n	stp d10, d11, [sp, #112]\n	stp d12, d13, [sp, #128]\n"
 	"	stp d14, d15, [sp, #144]\n	str x0, [sp, #160]\n"
 	"	ldr x1, [x0, #760]\n	msr nzcv, x1\n"
@@ -42,7 +43,8 @@ __asm__(".text\n"
 	"	str x\\n, [x0, #512+8*\\n]\n"
 	".endr\n"
 	"	ldr x1, [sp, #168]\n	str x1, [x0, #512]\n"
-	".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
+	".irp "
+	"n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
 	"	str q\\n, [x0, #16*\\n]\n"
 	".endr\n"
 	"	mrs x1, nzcv\n	str x1, [x0, #760]\n"
@@ -50,7 +52,8 @@ __asm__(".text\n"
 	"	mrs x1, fpsr\n	str x1, [x0, #776]\n"
 	"	msr fpcr, xzr\n"
 	"	ldp x19, x20, [sp]\n	ldp x21, x22, [sp, #16]\n	ldp x23, x24, [sp, #32]\n"
-	"	ldp x25, x26, [sp, #48]\n	ldp x27, x28, [sp, #64]\n	ldp x29, x30, [sp, #80]\n"
+	"	ldp x25, x26, [sp, #48]\n	ldp x27, x28, [sp, #64]\n	ldp x29, x30, [sp, "
+	"#80]\n"
 	"	ldp d8, d9, [sp, #96]\n	ldp d10, d11, [sp, #112]\n	ldp d12, d13, [sp, #128]\n"
 	"	ldp d14, d15, [sp, #144]\n"
 	"	add sp, sp, #192\n"
@@ -69,7 +72,8 @@ static void on_sigill(int sig, siginfo_t *info, void *context)
 	u->uc_mcontext.pc += 4;
 }
 
-static void run_batch(uint32_t *code, uint64_t seed, uint64_t first, unsigned count, enum fp_mix mix)
+static void run_batch(uint32_t *code, uint64_t seed, uint64_t first, unsigned count,
+		      enum fp_mix mix)
 {
 	for (unsigned i = 0; i < count; i++) {
 		int64_t back = ((const char *)judge_back - (const char *)&code[2 * i + 1]) / 4;
@@ -110,6 +114,7 @@ int main(int argc, char **argv)
 	uint64_t seed = strtoull(argv[1], NULL, 0), first = strtoull(argv[2], NULL, 0);
 	uint64_t count = strtoull(argv[3], NULL, 0);
 	for (uint64_t i = 0; i < count; i += SLOTS)
-		run_batch(code, seed, first + i, (unsigned)(count - i < SLOTS ? count - i : SLOTS), (enum fp_mix)atoi(argv[4]));
+		run_batch(code, seed, first + i, (unsigned)(count - i < SLOTS ? count - i : SLOTS),
+			  (enum fp_mix)atoi(argv[4]));
 	return fflush(stdout) != 0;
 }

@@ -58,12 +58,14 @@ static void golden_cases_give_qemus_results(void **state)
 			if (r.word == g->word && !r.undef && r.hash == g->hash)
 				continue;
 			if (bad++ < 10)
-				print_error("part %u case %u word %08x: undefined %u, vd %016llx%016llx x %llx fpsr %08x nzcv "
+				print_error("part %u case %u word %08x: undefined %u, vd "
+					    "%016llx%016llx x %llx fpsr %08x nzcv "
 					    "%08x; want %016llx%016llx %llx %08x %08x\n",
 					    p, g->n, g->word, r.undef, (unsigned long long)r.v[1],
-					    (unsigned long long)r.v[0], (unsigned long long)r.x, r.fpsr, r.nzcv,
-					    (unsigned long long)g->v[1], (unsigned long long)g->v[0],
-					    (unsigned long long)g->x, g->fpsr, g->nzcv);
+					    (unsigned long long)r.v[0], (unsigned long long)r.x,
+					    r.fpsr, r.nzcv, (unsigned long long)g->v[1],
+					    (unsigned long long)g->v[0], (unsigned long long)g->x,
+					    g->fpsr, g->nzcv);
 		}
 	}
 	assert_int_equal(bad, 0);
@@ -73,22 +75,49 @@ static void golden_cases_give_qemus_results(void **state)
 static void words_of_later_architectures_are_undefined(void **state)
 {
 	static const uint32_t words[] = {
-		0x4e284820, 0x4e285820, 0x4e286820, 0x4e287820, /* aese, aesd, aesmc, aesimc */
-		0x5e020020, 0x5e280820, 0x5e281820, 0x5e282820, /* sha1c, sha1h, sha1su1, sha256su0 */
-		0x0ee2e020, 0x4ee2e020,				/* pmull, pmull2 1q */
-		0xce628020, 0xce620020,				/* sha512h, eor3 */
-		0x6e828420, 0x6e828c20, 0x7e828420, 0x6f82d020, /* sqrdmlah, sqrdmlsh, scalar, by element */
-		0x0e829420, 0x2e829420, 0x0f82e020,		/* sdot, udot, by element */
-		0x2e82c420, 0x2e82e420, 0x2f821020,		/* fcmla, fcadd, fcmla by element */
-		0x1ee22820, 0x1ee02020, 0x1fc20c20, 0x1ee1c020, /* fadd, fcmp, fmadd, fsqrt h */
-		0x0e421420, 0x0e79a820, 0x5e79a820, 0x0f03fc20, /* fadd 4h, fcvtms 4h, scalar, fmov 4h */
-		0x1e7e0020,					/* fjcvtzs */
-		0x0e22ec20, 0x4ea2ec20,				/* fmlal, fmlsl */
-		0x1e284020, 0x4e21e820,				/* frint32z, its vector form */
-		0x0ee1f820, 0x4ea1f820,				/* frecpx has no vector form */
-		0x0ee28420, 0x0e62d420,				/* add 1d, fadd 1d */
-		0x6f03f420 & ~0x40000000u,			/* fmov 1d */
-		0x1ea20020, 0x9e204020, 0x1ea20820,		/* type 10, sf with fadd */
+		0x4e284820,
+		0x4e285820,
+		0x4e286820,
+		0x4e287820, /* aese, aesd, aesmc, aesimc */
+		0x5e020020,
+		0x5e280820,
+		0x5e281820,
+		0x5e282820, /* sha1c, sha1h, sha1su1, sha256su0 */
+		0x0ee2e020,
+		0x4ee2e020, /* pmull, pmull2 1q */
+		0xce628020,
+		0xce620020, /* sha512h, eor3 */
+		0x6e828420,
+		0x6e828c20,
+		0x7e828420,
+		0x6f82d020, /* sqrdmlah, sqrdmlsh, scalar, by element */
+		0x0e829420,
+		0x2e829420,
+		0x0f82e020, /* sdot, udot, by element */
+		0x2e82c420,
+		0x2e82e420,
+		0x2f821020, /* fcmla, fcadd, fcmla by element */
+		0x1ee22820,
+		0x1ee02020,
+		0x1fc20c20,
+		0x1ee1c020, /* fadd, fcmp, fmadd, fsqrt h */
+		0x0e421420,
+		0x0e79a820,
+		0x5e79a820,
+		0x0f03fc20, /* fadd 4h, fcvtms 4h, scalar, fmov 4h */
+		0x1e7e0020, /* fjcvtzs */
+		0x0e22ec20,
+		0x4ea2ec20, /* fmlal, fmlsl */
+		0x1e284020,
+		0x4e21e820, /* frint32z, its vector form */
+		0x0ee1f820,
+		0x4ea1f820, /* frecpx has no vector form */
+		0x0ee28420,
+		0x0e62d420,		   /* add 1d, fadd 1d */
+		0x6f03f420 & ~0x40000000u, /* fmov 1d */
+		0x1ea20020,
+		0x9e204020,
+		0x1ea20820, /* type 10, sf with fadd */
 	};
 
 	(void)state;
@@ -124,7 +153,8 @@ static void operations_chain_without_stack(void **state)
 	for (unsigned i = 0; i < parts[0].count; i++) {
 		unsigned grown = fp_host_stack_growth(records[0][i].word);
 		if (grown)
-			print_error("word %08x: no sibling call, %u bytes\n", records[0][i].word, grown);
+			print_error("word %08x: no sibling call, %u bytes\n", records[0][i].word,
+				    grown);
 		assert_int_equal(grown, 0);
 	}
 }
@@ -147,20 +177,29 @@ struct rule {
 #define FCVTXN_S 0x7e616820u
 #define FRECPS_S 0x5e22fc20u
 static const struct rule rules[] = {
-	{"a signalling NaN wins over an earlier quiet one", FADD_S, 0, 0x7fc00001, 0xff800002, 0, 0xffc00002, FPSR_IOC},
+	{"a signalling NaN wins over an earlier quiet one", FADD_S, 0, 0x7fc00001, 0xff800002, 0,
+	 0xffc00002, FPSR_IOC},
 	{"DN gives the default NaN", FADD_S, FPCR_DN, 0x7fc00001, 0, 0, 0x7fc00000, 0},
-	{"infinity * 0 + quiet NaN is invalid", FMADD_S, 0, 0x7f800000, 0, 0x7fc00001, 0x7fc00000, FPSR_IOC},
-	{"the addend's NaN comes first", FMADD_S, 0, 0x7fc00002, 0x3f800000, 0x7fc00001, 0x7fc00001, 0},
+	{"infinity * 0 + quiet NaN is invalid", FMADD_S, 0, 0x7f800000, 0, 0x7fc00001, 0x7fc00000,
+	 FPSR_IOC},
+	{"the addend's NaN comes first", FMADD_S, 0, 0x7fc00002, 0x3f800000, 0x7fc00001, 0x7fc00001,
+	 0},
 	{"FMAXNM takes the number", FMAXNM_S, 0, 0x7fc00001, 0xbf800000, 0, 0xbf800000, 0},
-	{"FZ flushes inputs with IDC alone", FADD_S, FPCR_FZ, 0x00000001, 0x3f800000, 0, 0x3f800000, FPSR_IDC},
-	{"FZ flushes outputs with UFC alone", FMUL_S, FPCR_FZ, 0x00800000, 0x3f000000, 0, 0, FPSR_UFC},
-	{"tininess is judged before rounding", FMUL_S, 0, 0x00ffffff, 0x3f000000, 0, 0x00800000, FPSR_UFC | FPSR_IXC},
+	{"FZ flushes inputs with IDC alone", FADD_S, FPCR_FZ, 0x00000001, 0x3f800000, 0, 0x3f800000,
+	 FPSR_IDC},
+	{"FZ flushes outputs with UFC alone", FMUL_S, FPCR_FZ, 0x00800000, 0x3f000000, 0, 0,
+	 FPSR_UFC},
+	{"tininess is judged before rounding", FMUL_S, 0, 0x00ffffff, 0x3f000000, 0, 0x00800000,
+	 FPSR_UFC | FPSR_IXC},
 	{"exact denormals raise nothing", FMUL_S, 0, 0x00800000, 0x3f000000, 0, 0x00400000, 0},
-	{"x - x is -0 when rounding down", FADD_S, 2u << 22, 0x3f800000, 0xbf800000, 0, 0x80000000, 0},
-	{"overflow rounds to the largest number toward zero", FMUL_S, 3u << 22, 0x7f000000, 0x7f000000, 0, 0x7f7fffff,
-	 FPSR_OFC | FPSR_IXC},
-	{"the root of -1 is the default NaN", FSQRT_D, 0, 0xbff0000000000000, 0, 0, 0x7ff8000000000000, FPSR_IOC},
-	{"alternative half precision saturates with IOC alone", FCVT_H_S, FPCR_AHP, 0x7f800000, 0, 0, 0x7fff, FPSR_IOC},
+	{"x - x is -0 when rounding down", FADD_S, 2u << 22, 0x3f800000, 0xbf800000, 0, 0x80000000,
+	 0},
+	{"overflow rounds to the largest number toward zero", FMUL_S, 3u << 22, 0x7f000000,
+	 0x7f000000, 0, 0x7f7fffff, FPSR_OFC | FPSR_IXC},
+	{"the root of -1 is the default NaN", FSQRT_D, 0, 0xbff0000000000000, 0, 0,
+	 0x7ff8000000000000, FPSR_IOC},
+	{"alternative half precision saturates with IOC alone", FCVT_H_S, FPCR_AHP, 0x7f800000, 0,
+	 0, 0x7fff, FPSR_IOC},
 	{"FCVTXN rounds to odd", FCVTXN_S, 0, 0x3ff0000000000001, 0, 0, 0x3f800001, FPSR_IXC},
 	{"a step of infinity and 0 is 2", FRECPS_S, 0, 0x7f800000, 0x80000000, 0, 0x40000000, 0},
 };
@@ -181,8 +220,8 @@ static void rules_hold(void **state)
 		s.v[3][0] = t->a;
 		assert_true(fp_host_exec(&s, t->word));
 		if (s.v[0][0] != t->result || s.v[0][1] != 0 || s.fpsr != t->fpsr)
-			print_error("%s: got %llx, FPSR %llx\n", t->what, (unsigned long long)s.v[0][0],
-				    (unsigned long long)s.fpsr);
+			print_error("%s: got %llx, FPSR %llx\n", t->what,
+				    (unsigned long long)s.v[0][0], (unsigned long long)s.fpsr);
 		assert_int_equal(s.v[0][0], t->result);
 		assert_int_equal(s.v[0][1], 0);
 		assert_int_equal(s.fpsr, t->fpsr);

@@ -10,14 +10,16 @@ uint64_t fp_expand_imm(enum fp_fmt f, uint32_t imm8)
 {
 	uint32_t b6 = imm8 >> 6 & 1;
 	unsigned eb = fp_ebits(f), mb = fp_mbits(f);
-	uint64_t exp = (uint64_t)!b6 << (eb - 1) | (b6 ? (1ull << (eb - 1)) - 4 : 0) | (imm8 >> 4 & 3);
+	uint64_t exp =
+		(uint64_t)!b6 << (eb - 1) | (b6 ? (1ull << (eb - 1)) - 4 : 0) | (imm8 >> 4 & 3);
 
 	return fp_zero(f, imm8 >> 7) | exp << mb | (uint64_t)(imm8 & 15) << (mb - 4);
 }
 
 static bool fixed_conversion(uint32_t w, struct op *o, unsigned type)
 {
-	unsigned sf = w >> 31, rmode = bits(w, 20, 19), opcode = bits(w, 18, 16), scale = bits(w, 15, 10);
+	unsigned sf = w >> 31, rmode = bits(w, 20, 19), opcode = bits(w, 18, 16),
+		 scale = bits(w, 15, 10);
 
 	if (sf == 0 && scale < 32)
 		return false;

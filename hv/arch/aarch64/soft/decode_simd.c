@@ -9,36 +9,104 @@ struct fields {
 };
 
 /* Sizes (bit n: size n) that the scalar forms of integer operations have, [U][opcode]. */
+/* clang-format off: rows as in the encoding tables */
 static const uint8_t scalar_3same[2][32] = {
 	{
-		[0x01] = 15, [0x05] = 15, [0x06] = 8, [0x07] = 8, [0x08] = 8, [0x09] = 15, [0x0a] = 8,
-		[0x0b] = 15, [0x10] = 8, [0x11] = 8, [0x16] = 6, [0x1b] = 3, [0x1c] = 3, [0x1f] = 15,
+		[0x01] = 15,
+		[0x05] = 15,
+		[0x06] = 8,
+		[0x07] = 8,
+		[0x08] = 8,
+		[0x09] = 15,
+		[0x0a] = 8,
+		[0x0b] = 15,
+		[0x10] = 8,
+		[0x11] = 8,
+		[0x16] = 6,
+		[0x1b] = 3,
+		[0x1c] = 3,
+		[0x1f] = 15,
 	},
 	{
-		[0x01] = 15, [0x05] = 15, [0x06] = 8, [0x07] = 8, [0x08] = 8, [0x09] = 15, [0x0a] = 8,
-		[0x0b] = 15, [0x10] = 8, [0x11] = 8, [0x16] = 6, [0x1a] = 12, [0x1c] = 15, [0x1d] = 15,
+		[0x01] = 15,
+		[0x05] = 15,
+		[0x06] = 8,
+		[0x07] = 8,
+		[0x08] = 8,
+		[0x09] = 15,
+		[0x0a] = 8,
+		[0x0b] = 15,
+		[0x10] = 8,
+		[0x11] = 8,
+		[0x16] = 6,
+		[0x1a] = 12,
+		[0x1c] = 15,
+		[0x1d] = 15,
 	},
 };
 static const uint8_t scalar_2misc[2][32] = {
 	{
-		[0x03] = 15, [0x07] = 15, [0x08] = 8, [0x09] = 8, [0x0a] = 8, [0x0b] = 8, [0x0c] = 12,
-		[0x0d] = 12, [0x0e] = 12, [0x14] = 7, [0x1a] = 15, [0x1b] = 15, [0x1c] = 3, [0x1d] = 15,
+		[0x03] = 15,
+		[0x07] = 15,
+		[0x08] = 8,
+		[0x09] = 8,
+		[0x0a] = 8,
+		[0x0b] = 8,
+		[0x0c] = 12,
+		[0x0d] = 12,
+		[0x0e] = 12,
+		[0x14] = 7,
+		[0x1a] = 15,
+		[0x1b] = 15,
+		[0x1c] = 3,
+		[0x1d] = 15,
 		[0x1f] = 12,
 	},
 	{
-		[0x03] = 15, [0x07] = 15, [0x08] = 8, [0x09] = 8, [0x0b] = 8, [0x0c] = 12, [0x0d] = 12,
-		[0x12] = 7, [0x14] = 7, [0x1a] = 15, [0x1b] = 15, [0x1c] = 3, [0x1d] = 15,
+		[0x03] = 15,
+		[0x07] = 15,
+		[0x08] = 8,
+		[0x09] = 8,
+		[0x0b] = 8,
+		[0x0c] = 12,
+		[0x0d] = 12,
+		[0x12] = 7,
+		[0x14] = 7,
+		[0x1a] = 15,
+		[0x1b] = 15,
+		[0x1c] = 3,
+		[0x1d] = 15,
 	},
 };
 /* The same by the lane that the immediate's leading one tells; of the narrow lane for 0x10..0x13. */
 static const uint8_t scalar_shift[2][32] = {
 	{
-		[0x00] = 8, [0x02] = 8, [0x04] = 8, [0x06] = 8, [0x0a] = 8, [0x0e] = 15, [0x12] = 7,
-		[0x13] = 7, [0x1c] = 12, [0x1f] = 12,
+		[0x00] = 8,
+		[0x02] = 8,
+		[0x04] = 8,
+		[0x06] = 8,
+		[0x0a] = 8,
+		[0x0e] = 15,
+		[0x12] = 7,
+		[0x13] = 7,
+		[0x1c] = 12,
+		[0x1f] = 12,
 	},
 	{
-		[0x00] = 8, [0x02] = 8, [0x04] = 8, [0x06] = 8, [0x08] = 8, [0x0a] = 8, [0x0c] = 15,
-		[0x0e] = 15, [0x10] = 7, [0x11] = 7, [0x12] = 7, [0x13] = 7, [0x1c] = 12, [0x1f] = 12,
+		[0x00] = 8,
+		[0x02] = 8,
+		[0x04] = 8,
+		[0x06] = 8,
+		[0x08] = 8,
+		[0x0a] = 8,
+		[0x0c] = 15,
+		[0x0e] = 15,
+		[0x10] = 7,
+		[0x11] = 7,
+		[0x12] = 7,
+		[0x13] = 7,
+		[0x1c] = 12,
+		[0x1f] = 12,
 	},
 };
 
@@ -75,7 +143,8 @@ static bool three_same(struct op *o, const struct fields *f)
 		return false;
 	if (f->opcode >= 0x18) {
 		unsigned lane = 2 + (f->size & 1);
-		return !lone_d(f, lane) && done(o, simd_3same_fp[f->u][f->opcode][f->size], f, lane);
+		return !lone_d(f, lane) &&
+		       done(o, simd_3same_fp[f->u][f->opcode][f->size], f, lane);
 	}
 	if (f->opcode == 3) /* logic: size selects the operation */
 		return done(o, simd_3same[f->u][3][f->size], f, 0);
@@ -100,7 +169,8 @@ static bool misc_convert(struct op *o, const struct fields *f)
 		return f->opcode == 0x16 && f->size == 1 && done_long(o, simd_fcvtxn, f, 2);
 	if (f->scalar)
 		return false;
-	return done_long(o, f->opcode == 0x16 ? simd_fcvt_narrow[f->size] : simd_fcvt_long[f->size], f, 2);
+	return done_long(o, f->opcode == 0x16 ? simd_fcvt_narrow[f->size] : simd_fcvt_long[f->size],
+			 f, 2);
 }
 
 static bool two_misc(struct op *o, const struct fields *f)
@@ -110,7 +180,8 @@ static bool two_misc(struct op *o, const struct fields *f)
 
 	if (f->opcode == 0x16 || f->opcode == 0x17)
 		return misc_convert(o, f);
-	if (f->scalar ? !has(scalar_2misc, f) : !f->u && f->opcode == 0x1f) /* FRECPX has no vector form */
+	if (f->scalar ? !has(scalar_2misc, f)
+		      : !f->u && f->opcode == 0x1f) /* FRECPX has no vector form */
 		return false;
 	if (f->opcode >= 0x12 && f->opcode <= 0x14)
 		return done_long(o, simd_2misc_narrow[f->u][f->opcode][f->size], f, f->size);
@@ -126,7 +197,8 @@ static bool across(struct op *o, const struct fields *f)
 
 	if (fn)
 		return f->q && done(o, fn, f, 2);
-	return !(f->size == 2 && !f->q) && done(o, simd_across[f->u][f->opcode][f->size], f, f->size);
+	return !(f->size == 2 && !f->q) &&
+	       done(o, simd_across[f->u][f->opcode][f->size], f, f->size);
 }
 
 static bool scalar_pairwise(struct op *o, const struct fields *f)
@@ -138,8 +210,10 @@ static bool scalar_pairwise(struct op *o, const struct fields *f)
 
 static bool by_element(uint32_t w, struct op *o, struct fields *f)
 {
-	unsigned opcode = bits(w, 15, 12), h = bits(w, 11, 11), l = bits(w, 21, 21), m = bits(w, 20, 20);
-	op_fn *fp = simd_elem_fp[f->u][opcode][f->size], *lng = simd_elem_long[f->u][opcode][f->size];
+	unsigned opcode = bits(w, 15, 12), h = bits(w, 11, 11), l = bits(w, 21, 21),
+		 m = bits(w, 20, 20);
+	op_fn *fp = simd_elem_fp[f->u][opcode][f->size],
+	      *lng = simd_elem_long[f->u][opcode][f->size];
 
 	if (f->size == 1) {
 		o->rm &= 15;
@@ -193,7 +267,8 @@ static uint64_t expand_imm(unsigned cmode, unsigned op, uint64_t imm8)
 	if (cmode < 12) /* 16-bit */
 		return (imm8 << (8 * (cmode >> 1 & 1))) * 0x0001000100010001ull;
 	if (cmode < 14) /* 32-bit, shifting ones in */
-		return ((imm8 << (8 << (cmode & 1))) | ((1ull << (8 << (cmode & 1))) - 1)) * 0x0000000100000001ull;
+		return ((imm8 << (8 << (cmode & 1))) | ((1ull << (8 << (cmode & 1))) - 1)) *
+		       0x0000000100000001ull;
 	if (!op)
 		return imm8 * 0x0101010101010101ull;
 	r = 0;
@@ -280,7 +355,8 @@ static bool lookup_permute_extract(uint32_t w, struct op *o, const struct fields
 		return f->size == 0 && (f->q || o->imm < 8) && done(o, simd_ext, f, 0);
 	}
 	if (bits(w, 11, 11))
-		return !lone_d(f, f->size) && done(o, simd_permute[bits(w, 14, 12)][f->size], f, f->size);
+		return !lone_d(f, f->size) &&
+		       done(o, simd_permute[bits(w, 14, 12)][f->size], f, f->size);
 	return f->size == 0 && done(o, simd_tbl[bits(w, 12, 12)][bits(w, 14, 13)], f, 0);
 }
 

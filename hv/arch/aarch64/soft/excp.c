@@ -59,7 +59,7 @@ void excp_sync(struct cpu *c, enum excp_class ec, uint32_t iss, uint64_t elr)
 		break;
 	}
 	/* IL is 0 for 16-bit instructions only. */
-	c->esr = (uint64_t)class << 26 | ESR_IL | (iss & 0x1ffffffu);
+	c->esr = (uint64_t) class << 26 | ESR_IL | (iss & 0x1ffffffu);
 	enter(c, VECTOR_SYNC, elr);
 }
 

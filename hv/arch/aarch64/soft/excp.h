@@ -4,9 +4,22 @@
 #include "hv/arch/aarch64/soft/cpu.h"
 
 enum excp_class {
-	EC_UNKNOWN = 0x00, EC_WFX = 0x01, EC_FP = 0x07, EC_ILLEGAL = 0x0e, EC_SVC = 0x15, EC_SYSREG = 0x18,
-	EC_IABT_LOWER = 0x20, EC_IABT = 0x21, EC_PC_ALIGN = 0x22, EC_DABT_LOWER = 0x24, EC_DABT = 0x25,
-	EC_SP_ALIGN = 0x26, EC_FP_EXC = 0x2c, EC_SERROR = 0x2f, EC_STEP_LOWER = 0x32, EC_BRK = 0x3c,
+	EC_UNKNOWN = 0x00,
+	EC_WFX = 0x01,
+	EC_FP = 0x07,
+	EC_ILLEGAL = 0x0e,
+	EC_SVC = 0x15,
+	EC_SYSREG = 0x18,
+	EC_IABT_LOWER = 0x20,
+	EC_IABT = 0x21,
+	EC_PC_ALIGN = 0x22,
+	EC_DABT_LOWER = 0x24,
+	EC_DABT = 0x25,
+	EC_SP_ALIGN = 0x26,
+	EC_FP_EXC = 0x2c,
+	EC_SERROR = 0x2f,
+	EC_STEP_LOWER = 0x32,
+	EC_BRK = 0x3c,
 };
 
 /** excp_sync - takes a synchronous exception with ELR = @elr. @iss: 25 bits. IL is set by the class. For the

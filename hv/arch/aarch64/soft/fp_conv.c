@@ -38,8 +38,8 @@ static bool rounds_up(struct split s, unsigned sign, enum fp_rmode mode)
 	}
 }
 
-uint64_t fp_to_fixed(struct cpu *c, enum fp_fmt f, uint64_t a, unsigned fbits, bool is_signed, unsigned bits,
-		     enum fp_rmode mode)
+uint64_t fp_to_fixed(struct cpu *c, enum fp_fmt f, uint64_t a, unsigned fbits, bool is_signed,
+		     unsigned bits, enum fp_rmode mode)
 {
 	const uint64_t mask = bits == 64 ? UINT64_MAX : (1ull << bits) - 1;
 	struct fp_num x = fp_unpack(c, f, a);

@@ -78,7 +78,8 @@ INLINE uint64_t overflow(struct cpu *c, enum fp_fmt f, unsigned sign, enum fp_rm
 	return to_inf ? fp_inf(f, sign) : fp_max_normal(f, sign);
 }
 
-INLINE uint64_t round_pack(struct cpu *c, enum fp_fmt f, unsigned sign, int32_t exp, uint64_t frac, enum fp_rmode mode)
+INLINE uint64_t round_pack(struct cpu *c, enum fp_fmt f, unsigned sign, int32_t exp, uint64_t frac,
+			   enum fp_rmode mode)
 {
 	const unsigned mb = fp_mbits(f), rb = 63 - mb;
 	const int32_t emask = (1 << fp_ebits(f)) - 1;
@@ -130,7 +131,8 @@ INLINE uint64_t round_pack(struct cpu *c, enum fp_fmt f, unsigned sign, int32_t 
 	return packed | fp_zero(f, sign);
 }
 
-uint64_t fp_round(struct cpu *c, enum fp_fmt f, unsigned sign, int32_t exp, uint64_t frac, enum fp_rmode mode)
+uint64_t fp_round(struct cpu *c, enum fp_fmt f, unsigned sign, int32_t exp, uint64_t frac,
+		  enum fp_rmode mode)
 {
 	return round_pack(c, f, sign, exp, frac, mode);
 }
@@ -150,7 +152,8 @@ uint64_t fp_nan1(struct cpu *c, enum fp_fmt f, uint64_t a, struct fp_num x)
 	return a | 1ull << (fp_mbits(f) - 1);
 }
 
-uint64_t fp_nan2(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b, struct fp_num x, struct fp_num y)
+uint64_t fp_nan2(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b, struct fp_num x,
+		 struct fp_num y)
 {
 	/* A signalling NaN wins over a quiet one, then the first operand over the second. */
 	if (x.cls == FPC_SNAN || (y.cls != FPC_SNAN && x.cls == FPC_QNAN))
@@ -285,7 +288,8 @@ INLINE uint64_t square_root(struct cpu *c, enum fp_fmt f, uint64_t a)
 }
 
 /* FPProcessNaNs3 with the addend first; infinity * 0 with a quiet addend is invalid too. */
-static uint64_t nan3(struct cpu *c, enum fp_fmt f, const uint64_t v[3], const struct fp_num n[3], bool inf_zero)
+static uint64_t nan3(struct cpu *c, enum fp_fmt f, const uint64_t v[3], const struct fp_num n[3],
+		     bool inf_zero)
 {
 	if (n[0].cls == FPC_QNAN && inf_zero)
 		return fp_invalid(c, f);
@@ -296,11 +300,13 @@ static uint64_t nan3(struct cpu *c, enum fp_fmt f, const uint64_t v[3], const st
 	return fp_default_nan(f);
 }
 
-static inline uint64_t muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uint64_t a, uint64_t b, int32_t scale)
+static inline uint64_t muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uint64_t a, uint64_t b,
+			      int32_t scale)
 {
 	struct fp_num z = unpack(c, f, addend), x = unpack(c, f, a), y = unpack(c, f, b);
 	uint8_t sign = x.sign ^ y.sign;
-	bool inf_p = x.cls == FPC_INF || y.cls == FPC_INF, zero_p = x.cls == FPC_ZERO || y.cls == FPC_ZERO;
+	bool inf_p = x.cls == FPC_INF || y.cls == FPC_INF,
+	     zero_p = x.cls == FPC_ZERO || y.cls == FPC_ZERO;
 
 	if (fp_is_nan(z) || fp_is_nan(x) || fp_is_nan(y)) {
 		const uint64_t v[3] = {addend, a, b};
@@ -341,8 +347,8 @@ static inline uint64_t muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uin
 	}
 	unsigned lz = clz128(p);
 	p <<= lz;
-	return round_pack(c, f, sign, exp + 1 - (int32_t)lz + scale, (uint64_t)(p >> 64) | ((uint64_t)p != 0),
-			  fp_mode(c));
+	return round_pack(c, f, sign, exp + 1 - (int32_t)lz + scale,
+			  (uint64_t)(p >> 64) | ((uint64_t)p != 0), fp_mode(c));
 }
 
 INLINE unsigned compare(struct fp_num x, struct fp_num y)
@@ -427,7 +433,8 @@ uint64_t fp_sqrt(struct cpu *c, enum fp_fmt f, uint64_t a)
 {
 	return f == FP_D ? square_root(c, FP_D, a) : square_root(c, FP_S, a);
 }
-uint64_t fp_muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uint64_t a, uint64_t b, int32_t scale)
+uint64_t fp_muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uint64_t a, uint64_t b,
+		   int32_t scale)
 {
 	return muladd(c, f, addend, a, b, scale);
 }

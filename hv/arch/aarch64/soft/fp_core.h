@@ -87,10 +87,12 @@ static inline enum fp_rmode fp_mode(const struct cpu *c)
 /** fp_unpack - FPUnpack: flushes denormal inputs (not half) under FPCR.FZ and sets IDC. */
 struct fp_num fp_unpack(struct cpu *c, enum fp_fmt f, uint64_t bits);
 /** fp_round - FPRound of a non-zero value: @frac with bit 63 set, lowest bit sticky. */
-uint64_t fp_round(struct cpu *c, enum fp_fmt f, unsigned sign, int32_t exp, uint64_t frac, enum fp_rmode mode);
+uint64_t fp_round(struct cpu *c, enum fp_fmt f, unsigned sign, int32_t exp, uint64_t frac,
+		  enum fp_rmode mode);
 /** fp_nan1, fp_nan2 - FPProcessNaN(s): what an operation returns when an operand is a NaN. */
 uint64_t fp_nan1(struct cpu *c, enum fp_fmt f, uint64_t a, struct fp_num x);
-uint64_t fp_nan2(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b, struct fp_num x, struct fp_num y);
+uint64_t fp_nan2(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b, struct fp_num x,
+		 struct fp_num y);
 /** fp_invalid - sets IOC, gives the default NaN. */
 uint64_t fp_invalid(struct cpu *c, enum fp_fmt f);
 
@@ -108,7 +110,8 @@ uint64_t fp_mulx(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b);
 uint64_t fp_div(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b);
 uint64_t fp_sqrt(struct cpu *c, enum fp_fmt f, uint64_t a);
 /** fp_muladd - (@addend + @a * @b) * 2^@scale, one rounding. */
-uint64_t fp_muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uint64_t a, uint64_t b, int32_t scale);
+uint64_t fp_muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uint64_t a, uint64_t b,
+		   int32_t scale);
 uint64_t fp_max(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b);
 uint64_t fp_min(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b);
 uint64_t fp_maxnm(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b);
@@ -124,14 +127,15 @@ unsigned fp_cmp(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_t b, bool signa
 
 /* Conversions (fp_conv.c). */
 /** fp_to_fixed - rounds @a * 2^@fbits to an integer of @bits bits, saturating with IOC. Result masked to @bits. */
-uint64_t fp_to_fixed(struct cpu *c, enum fp_fmt f, uint64_t a, unsigned fbits, bool is_signed, unsigned bits,
-		     enum fp_rmode mode);
+uint64_t fp_to_fixed(struct cpu *c, enum fp_fmt f, uint64_t a, unsigned fbits, bool is_signed,
+		     unsigned bits, enum fp_rmode mode);
 /** fp_from_fixed - @v / 2^@fbits; @v already extended to 64 bits. FPCR.RMode. */
 uint64_t fp_from_fixed(struct cpu *c, enum fp_fmt f, uint64_t v, unsigned fbits, bool is_signed);
 /** fp_rint - FRINT*: to an integral value. @exact: FRINTX, raises IXC. */
 uint64_t fp_rint(struct cpu *c, enum fp_fmt f, uint64_t a, enum fp_rmode mode, bool exact);
 /** fp_convert - FCVT between formats, with FPCR.AHP for half. */
-uint64_t fp_convert(struct cpu *c, enum fp_fmt from, enum fp_fmt to, uint64_t a, enum fp_rmode mode);
+uint64_t fp_convert(struct cpu *c, enum fp_fmt from, enum fp_fmt to, uint64_t a,
+		    enum fp_rmode mode);
 
 /* Estimates and steps (fp_est.c). */
 uint64_t fp_recip_estimate(struct cpu *c, enum fp_fmt f, uint64_t a);

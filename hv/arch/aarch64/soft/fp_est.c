@@ -53,7 +53,8 @@ uint64_t fp_recip_estimate(struct cpu *c, enum fp_fmt f, uint64_t a)
 	if (x.exp < -bias - 1) { /* the reciprocal overflows */
 		enum fp_rmode mode = fp_mode(c);
 		c->fpsr |= FPSR_OFC | FPSR_IXC;
-		bool to_inf = mode == FP_RN || (mode == FP_RP && !x.sign) || (mode == FP_RM && x.sign);
+		bool to_inf =
+			mode == FP_RN || (mode == FP_RP && !x.sign) || (mode == FP_RM && x.sign);
 		return to_inf ? fp_inf(f, x.sign) : fp_max_normal(f, x.sign);
 	}
 	if ((c->fpcr & FPCR_FZ) && x.exp >= bias - 1) { /* it would be denormal */

@@ -52,7 +52,8 @@ static inline bool fp_quick(const struct cpu *c)
 static inline bool fp_safe(enum fp_fmt f, uint64_t r)
 {
 	if (f == FP_D)
-		return (r & ~(1ull << 63)) - 0x0010000000000001u < 0x7ff0000000000000u - 0x0010000000000001u;
+		return (r & ~(1ull << 63)) - 0x0010000000000001u <
+		       0x7ff0000000000000u - 0x0010000000000001u;
 	return ((uint32_t)r & ~(1u << 31)) - 0x00800001u < 0x7f800000u - 0x00800001u;
 }
 
@@ -81,7 +82,8 @@ FP_FAST2(div, x / y)
 static inline uint64_t fpq_sqrt(struct cpu *c, enum fp_fmt f, uint64_t a)
 {
 	if (__builtin_expect(fp_quick(c) && !(a & fp_sign_bit(f)), 1)) {
-		uint64_t r = f == FP_D ? fp_bits_d(sqrt(fp_host_d(a))) : fp_bits_s(sqrtf(fp_host_s(a)));
+		uint64_t r =
+			f == FP_D ? fp_bits_d(sqrt(fp_host_d(a))) : fp_bits_s(sqrtf(fp_host_s(a)));
 		if (__builtin_expect(fp_safe(f, r), 1))
 			return r;
 	}
@@ -89,7 +91,8 @@ static inline uint64_t fpq_sqrt(struct cpu *c, enum fp_fmt f, uint64_t a)
 }
 
 /** fpq_muladd - @addend + @a * @b. The C library's fma() rounds once. */
-static inline uint64_t fpq_muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uint64_t a, uint64_t b)
+static inline uint64_t fpq_muladd(struct cpu *c, enum fp_fmt f, uint64_t addend, uint64_t a,
+				  uint64_t b)
 {
 	if (__builtin_expect(fp_quick(c), 1)) {
 		uint64_t r;
@@ -110,7 +113,9 @@ static inline unsigned fpq_cmp(struct cpu *c, enum fp_fmt f, uint64_t a, uint64_
 		const double x = f == FP_D ? fp_host_d(a) : (double)fp_host_s(a);
 		const double y = f == FP_D ? fp_host_d(b) : (double)fp_host_s(b);
 		if (!__builtin_isunordered(x, y))
-			return __builtin_isless(x, y) ? FP_LT : __builtin_isgreater(x, y) ? FP_GT : FP_EQ;
+			return __builtin_isless(x, y)	   ? FP_LT
+			       : __builtin_isgreater(x, y) ? FP_GT
+							   : FP_EQ;
 	}
 	return fp_cmp(c, f, a, b, signal);
 }
@@ -120,14 +125,16 @@ static inline uint64_t fpq_from_int(struct cpu *c, enum fp_fmt f, uint64_t v, bo
 {
 	if (__builtin_expect(fp_quick(c), 1)) {
 		if (is_signed)
-			return f == FP_D ? fp_bits_d((double)(int64_t)v) : fp_bits_s((float)(int64_t)v);
+			return f == FP_D ? fp_bits_d((double)(int64_t)v)
+					 : fp_bits_s((float)(int64_t)v);
 		return f == FP_D ? fp_bits_d((double)v) : fp_bits_s((float)v);
 	}
 	return fp_from_fixed(c, f, v, 0, is_signed);
 }
 
 /** fpq_to_int_z - floating point to a 64-bit signed integer, toward zero. @bits: 32 or 64. */
-static inline uint64_t fpq_to_int_z(struct cpu *c, enum fp_fmt f, uint64_t a, bool is_signed, unsigned bits)
+static inline uint64_t fpq_to_int_z(struct cpu *c, enum fp_fmt f, uint64_t a, bool is_signed,
+				    unsigned bits)
 {
 	const double x = f == FP_D ? fp_host_d(a) : (double)fp_host_s(a);
 	const double limit = bits == 64 ? 0x1p63 : 0x1p31; /* of both kinds: the rest is rare */

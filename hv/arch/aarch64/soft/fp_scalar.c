@@ -16,15 +16,19 @@ static inline void put(struct cpu *c, const struct op *o, uint64_t v)
 	{                                                                                          \
 		const enum fp_fmt fmt = FMT;                                                       \
 		OP_FP_CHECK();                                                                     \
-		const T x = c->v[o->rn].F[0], y = c->v[o->rm & 31].F[0], z = c->v[o->ra & 31].F[0]; \
-		(void)fmt, (void)x, (void)y, (void)z;                                                  \
+		const T x = c->v[o->rn].F[0], y = c->v[o->rm & 31].F[0],                           \
+			z = c->v[o->ra & 31].F[0];                                                 \
+		(void)fmt, (void)x, (void)y, (void)z;                                              \
 		put(c, o, (T)(E));                                                                 \
 		OP_NEXT();                                                                         \
 	}
 #define FS(n, E)                                                                                   \
 	FS_ONE(n##_s, uint32_t, s, FP_S, E)                                                        \
 	FS_ONE(n##_d, uint64_t, d, FP_D, E)
-#define PAIR(n) {n##_s, n##_d}
+#define PAIR(n)                                                                                    \
+	{                                                                                          \
+		n##_s, n##_d                                                                       \
+	}
 #define SIGN fp_sign_bit(fmt)
 
 FS(fmov, x)
@@ -39,9 +43,9 @@ FS(frinta, fp_rint(c, fmt, x, FP_RA, false))
 FS(frintx, fp_rint(c, fmt, x, fp_mode(c), true))
 FS(frinti, fp_rint(c, fmt, x, fp_mode(c), false))
 fps_pair fps_1src[16] = {
-	PAIR(fmov), PAIR(fabs), PAIR(fneg), PAIR(fsqrt),
-	[8] = PAIR(frintn), PAIR(frintp), PAIR(frintm), PAIR(frintz), PAIR(frinta),
-	[14] = PAIR(frintx), PAIR(frinti),
+	PAIR(fmov),	    PAIR(fabs),		 PAIR(fneg),   PAIR(fsqrt),
+	[8] = PAIR(frintn), PAIR(frintp),	 PAIR(frintm), PAIR(frintz),
+	PAIR(frinta),	    [14] = PAIR(frintx), PAIR(frinti),
 };
 
 FS(fmul, fpq_mul(c, fmt, x, y))
@@ -54,7 +58,7 @@ FS(fmaxnm, fp_maxnm(c, fmt, x, y))
 FS(fminnm, fp_minnm(c, fmt, x, y))
 FS(fnmul, fpq_mul(c, fmt, x, y) ^ SIGN)
 fps_pair fps_2src[16] = {
-	PAIR(fmul), PAIR(fdiv), PAIR(fadd), PAIR(fsub), PAIR(fmax),
+	PAIR(fmul), PAIR(fdiv),	  PAIR(fadd),	PAIR(fsub),  PAIR(fmax),
 	PAIR(fmin), PAIR(fmaxnm), PAIR(fminnm), PAIR(fnmul),
 };
 
@@ -75,7 +79,7 @@ fps_pair fps_imm = PAIR(fmov_imm);
 	{                                                                                          \
 		OP_FP_CHECK();                                                                     \
 		const T x = c->v[o->rn].F[0], y = Y;                                               \
-		flags_set_nzcv(c, fpq_cmp(c, FMT, x, y, SIGNAL) << 28);                             \
+		flags_set_nzcv(c, fpq_cmp(c, FMT, x, y, SIGNAL) << 28);                            \
 		OP_NEXT();                                                                         \
 	}                                                                                          \
 	static OP(c##name)                                                                         \
@@ -84,7 +88,7 @@ fps_pair fps_imm = PAIR(fmov_imm);
 		const T x = c->v[o->rn].F[0], y = Y;                                               \
 		uint32_t nzcv = (uint32_t)o->uimm;                                                 \
 		if (flags_cond(c, o->aux))                                                         \
-			nzcv = fpq_cmp(c, FMT, x, y, SIGNAL) << 28;                                 \
+			nzcv = fpq_cmp(c, FMT, x, y, SIGNAL) << 28;                                \
 		flags_set_nzcv(c, nzcv);                                                           \
 		OP_NEXT();                                                                         \
 	}
@@ -92,7 +96,7 @@ fps_pair fps_imm = PAIR(fmov_imm);
 	static OP(name)                                                                            \
 	{                                                                                          \
 		OP_FP_CHECK();                                                                     \
-		flags_set_nzcv(c, fpq_cmp(c, FMT, c->v[o->rn].F[0], 0, SIGNAL) << 28);              \
+		flags_set_nzcv(c, fpq_cmp(c, FMT, c->v[o->rn].F[0], 0, SIGNAL) << 28);             \
 		OP_NEXT();                                                                         \
 	}
 FCMP_ONE(fcmp_s, uint32_t, s, FP_S, c->v[o->rm].s[0], false)
@@ -145,7 +149,8 @@ op_fn *const fps_cvt[3][4] = {
 		if (MODE == FP_RZ && o->imm == 0)                                                  \
 			c->x[o->rd] = fpq_to_int_z(c, FMT, x, SIGNED, BITS);                       \
 		else                                                                               \
-			c->x[o->rd] = fp_to_fixed(c, FMT, x, (unsigned)o->imm, SIGNED, BITS, MODE); \
+			c->x[o->rd] =                                                              \
+				fp_to_fixed(c, FMT, x, (unsigned)o->imm, SIGNED, BITS, MODE);      \
 		OP_NEXT();                                                                         \
 	}
 #define FTOI8(n, MODE)                                                                             \
@@ -157,13 +162,23 @@ op_fn *const fps_cvt[3][4] = {
 	FTOI(n##uwd, d, FP_D, false, 32, MODE)                                                     \
 	FTOI(n##uxs, s, FP_S, false, 64, MODE)                                                     \
 	FTOI(n##uxd, d, FP_D, false, 64, MODE)
-#define ROW8(n) {{{n##sws, n##swd}, {n##sxs, n##sxd}}, {{n##uws, n##uwd}, {n##uxs, n##uxd}}}
+#define ROW8(n)                                                                                    \
+	{                                                                                          \
+		{{n##sws, n##swd}, {n##sxs, n##sxd}},                                              \
+		{                                                                                  \
+			{n##uws, n##uwd},                                                          \
+			{                                                                          \
+				n##uxs, n##uxd                                                     \
+			}                                                                          \
+		}                                                                                  \
+	}
 FTOI8(fcvtn, FP_RN)
 FTOI8(fcvtp, FP_RP)
 FTOI8(fcvtm, FP_RM)
 FTOI8(fcvtz, FP_RZ)
 FTOI8(fcvta, FP_RA)
-op_fn *const fps_to_int[5][2][2][2] = {ROW8(fcvtn), ROW8(fcvtp), ROW8(fcvtm), ROW8(fcvtz), ROW8(fcvta)};
+op_fn *const fps_to_int[5][2][2][2] = {ROW8(fcvtn), ROW8(fcvtp), ROW8(fcvtm), ROW8(fcvtz),
+				       ROW8(fcvta)};
 
 #define ITOF(name, FMT, SIGNED, T)                                                                 \
 	static OP(name)                                                                            \

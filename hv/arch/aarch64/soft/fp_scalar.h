@@ -5,8 +5,9 @@
 
 typedef op_fn *const fps_pair[2];
 
-extern fps_pair fps_1src[16];	 /* opcode: FMOV, FABS, FNEG, FSQRT, FRINT* */
-extern op_fn *const fps_cvt[3][4]; /* [from][to], by the type field; half is 3 in "to", 2 in "from" */
+extern fps_pair fps_1src[16]; /* opcode: FMOV, FABS, FNEG, FSQRT, FRINT* */
+extern op_fn
+	*const fps_cvt[3][4]; /* [from][to], by the type field; half is 3 in "to", 2 in "from" */
 extern fps_pair fps_2src[16];
 extern fps_pair fps_3src[4]; /* o1:o0 */
 extern fps_pair fps_cmp[4];  /* opcode2<4:3>: signalling, against zero */
@@ -16,5 +17,6 @@ extern fps_pair fps_imm;     /* imm: the bit pattern */
 /* To integer: [rmode as enum fp_rmode][unsigned][sf][type]; from: [unsigned][sf][type]. imm: fraction bits. */
 extern op_fn *const fps_to_int[5][2][2][2];
 extern op_fn *const fps_from_int[2][2][2];
-extern op_fn *const fps_mov_w_s, *const fps_mov_s_w, *const fps_mov_x_d, *const fps_mov_d_x, *const fps_mov_x_vd1,
-	*const fps_mov_vd1_x;
+extern op_fn *const fps_mov_w_s,
+	*const fps_mov_s_w, *const fps_mov_x_d, *const fps_mov_d_x, *const fps_mov_x_vd1,
+									    *const fps_mov_vd1_x;

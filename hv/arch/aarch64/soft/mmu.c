@@ -71,7 +71,8 @@ static int walk_off(struct cpu *c, uint64_t va, enum mmu_access access, struct m
 	uint64_t pa = tbi ? va & bits_mask(56) : va;
 	if (pa >> PA_BITS_MAX)
 		return walk_fault(f, FSC_ADDRESS_SIZE, 0);
-	*m = (struct mmu_map){.pa = pa, .page_shift = 12, .read = true, .write = true, .exec = true};
+	*m = (struct mmu_map){
+		.pa = pa, .page_shift = 12, .read = true, .write = true, .exec = true};
 	m->sh = 2;
 	if (access == MMU_FETCH) {
 		m->attr = c->sctlr & SCTLR_I ? 0xaa : 0x44;

@@ -28,14 +28,14 @@ extern simd_row simd_2misc[2][32];
 extern simd_row simd_2misc_narrow[2][32]; /* XTN and friends, by size of the narrow lane */
 extern simd_row simd_2misc_fp[2][32];
 extern simd_row simd_across[2][32];
-extern simd_row simd_across_fp[2][32];	/* opcode, size as in simd_3same_fp */
+extern simd_row simd_across_fp[2][32]; /* opcode, size as in simd_3same_fp */
 extern simd_row simd_pair_fp[32];
-extern simd_row simd_shift[2][32];	/* opcode, log2 of the lane's bytes */
+extern simd_row simd_shift[2][32];	  /* opcode, log2 of the lane's bytes */
 extern simd_row simd_shift_narrow[2][32]; /* by size of the narrow lane */
 extern simd_row simd_shift_fp[2][32];
 extern op_fn *const simd_fcvt_long[2], *const simd_fcvt_narrow[2], *const simd_fcvtxn;
 extern op_fn *const simd_addp_d;
-extern simd_row simd_permute[8];  /* opcode of the permute class */
+extern simd_row simd_permute[8]; /* opcode of the permute class */
 extern simd_row simd_dup_elem, simd_dup_gpr, simd_ins_elem, simd_ins_gpr;
 extern simd_row simd_umov, simd_smov_w, simd_smov_x;
 extern op_fn *const simd_ext, *const simd_tbl[2][4]; /* [TBX][len] */
@@ -105,10 +105,22 @@ static inline union vreg bcast_d(union vreg v, unsigned i)
 #define RM_ELD bcast_d(c->v[o->rm], (unsigned)o->uimm)
 
 /* Rows of the tables. */
-#define ROW4(n) {n##_b, n##_h, n##_s, n##_d}
-#define ROW3(n) {n##_b, n##_h, n##_s, NULL}
-#define ROW_HS(n) {NULL, n##_h, n##_s, NULL}
-#define ROW_B(n) {n##_b, NULL, NULL, NULL}
+#define ROW4(n)                                                                                    \
+	{                                                                                          \
+		n##_b, n##_h, n##_s, n##_d                                                         \
+	}
+#define ROW3(n)                                                                                    \
+	{                                                                                          \
+		n##_b, n##_h, n##_s, NULL                                                          \
+	}
+#define ROW_HS(n)                                                                                  \
+	{                                                                                          \
+		NULL, n##_h, n##_s, NULL                                                           \
+	}
+#define ROW_B(n)                                                                                   \
+	{                                                                                          \
+		n##_b, NULL, NULL, NULL                                                            \
+	}
 
 /* Extremes of a signed lane type. */
 #define SMAX_OF(T) ((T)((1ull << (8 * sizeof(T) - 1)) - 1))

@@ -33,7 +33,7 @@
 #define MASK_IF(E) ((E) ? ~(uint64_t)0 : 0)
 #define CMP(p, q, signal) fpq_cmp(c, fmt, p, q, signal)
 /* Greater or equal: C without V. */
-#define AT_LEAST(nzcv) (((nzcv) & 3) == 2)
+#define AT_LEAST(nzcv) (((nzcv)&3) == 2)
 
 VF(fmaxnm, fp_maxnm(c, fmt, x, y))
 VF(fminnm, fp_minnm(c, fmt, x, y))
@@ -81,7 +81,7 @@ VF(frsqrts, fp_rsqrt_step(c, fmt, x, y))
 		OP_FP_CHECK();                                                                     \
 		const union vreg a = c->v[o->rn];                                                  \
 		const uint64_t r = FN(c, FMT, a.F[0], a.F[1]);                                     \
-		vset(&c->v[o->rd], r, 0);                                          \
+		vset(&c->v[o->rd], r, 0);                                                          \
 		OP_NEXT();                                                                         \
 	}
 #define VFV(name, FN)                                                                              \
@@ -92,7 +92,7 @@ VF(frsqrts, fp_rsqrt_step(c, fmt, x, y))
 		const uint64_t lo = FN(c, FP_S, a.s[0], a.s[1]);                                   \
 		const uint64_t hi = FN(c, FP_S, a.s[2], a.s[3]);                                   \
 		const uint64_t r = FN(c, FP_S, lo, hi);                                            \
-		vset(&c->v[o->rd], r, 0);                                          \
+		vset(&c->v[o->rd], r, 0);                                                          \
 		OP_NEXT();                                                                         \
 	}
 #define VFP2(n, FN)                                                                                \
@@ -110,20 +110,37 @@ VFV(fmaxv, fp_max)
 VFV(fminv, fp_min)
 
 /* size<1> chooses between the two operations of an opcode. */
-#define ROW_FP(p, q) {p##_s, p##_d, q##_s, q##_d}
-#define ROW_LO(p) {p##_s, p##_d, NULL, NULL}
-#define ROW_HI(p) {NULL, NULL, p##_s, p##_d}
+#define ROW_FP(p, q)                                                                               \
+	{                                                                                          \
+		p##_s, p##_d, q##_s, q##_d                                                         \
+	}
+#define ROW_LO(p)                                                                                  \
+	{                                                                                          \
+		p##_s, p##_d, NULL, NULL                                                           \
+	}
+#define ROW_HI(p)                                                                                  \
+	{                                                                                          \
+		NULL, NULL, p##_s, p##_d                                                           \
+	}
 
 simd_row simd_3same_fp[2][32] = {
 	{
-		[0x18] = ROW_FP(fmaxnm, fminnm), [0x19] = ROW_FP(fmla, fmls),
-		[0x1a] = ROW_FP(fadd, fsub), [0x1b] = ROW_LO(fmulx), [0x1c] = ROW_LO(fcmeq),
-		[0x1e] = ROW_FP(fmax, fmin), [0x1f] = ROW_FP(frecps, frsqrts),
+		[0x18] = ROW_FP(fmaxnm, fminnm),
+		[0x19] = ROW_FP(fmla, fmls),
+		[0x1a] = ROW_FP(fadd, fsub),
+		[0x1b] = ROW_LO(fmulx),
+		[0x1c] = ROW_LO(fcmeq),
+		[0x1e] = ROW_FP(fmax, fmin),
+		[0x1f] = ROW_FP(frecps, frsqrts),
 	},
 	{
-		[0x18] = ROW_FP(fmaxnmp, fminnmp), [0x1a] = ROW_FP(faddp, fabd),
-		[0x1b] = ROW_LO(fmul), [0x1c] = ROW_FP(fcmge, fcmgt), [0x1d] = ROW_FP(facge, facgt),
-		[0x1e] = ROW_FP(fmaxp, fminp), [0x1f] = ROW_LO(fdiv),
+		[0x18] = ROW_FP(fmaxnmp, fminnmp),
+		[0x1a] = ROW_FP(faddp, fabd),
+		[0x1b] = ROW_LO(fmul),
+		[0x1c] = ROW_FP(fcmge, fcmgt),
+		[0x1d] = ROW_FP(facge, facgt),
+		[0x1e] = ROW_FP(fmaxp, fminp),
+		[0x1f] = ROW_LO(fdiv),
 	},
 };
 simd_row simd_elem_fp[2][16] = {

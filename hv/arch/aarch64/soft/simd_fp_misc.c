@@ -25,7 +25,7 @@
 
 #define SIGN fp_sign_bit(fmt)
 #define MASK_IF(E) ((E) ? ~(uint64_t)0 : 0)
-#define AT_LEAST(nzcv) (((nzcv) & 3) == 2)
+#define AT_LEAST(nzcv) (((nzcv)&3) == 2)
 #define WIDTH fp_width(fmt)
 #define FBITS ((unsigned)o->imm)
 /* A lane extended to 64 bits. */
@@ -68,22 +68,42 @@ VF(ucvtf_fixed, fp_from_fixed(c, fmt, x, FBITS, false))
 VF(fcvtzs_fixed, fp_to_fixed(c, fmt, x, FBITS, true, WIDTH, FP_RZ))
 VF(fcvtzu_fixed, fp_to_fixed(c, fmt, x, FBITS, false, WIDTH, FP_RZ))
 
-#define ROW_FP(p, q) {p##_s, p##_d, q##_s, q##_d}
-#define ROW_LO(p) {p##_s, p##_d, NULL, NULL}
-#define ROW_HI(p) {NULL, NULL, p##_s, p##_d}
+#define ROW_FP(p, q)                                                                               \
+	{                                                                                          \
+		p##_s, p##_d, q##_s, q##_d                                                         \
+	}
+#define ROW_LO(p)                                                                                  \
+	{                                                                                          \
+		p##_s, p##_d, NULL, NULL                                                           \
+	}
+#define ROW_HI(p)                                                                                  \
+	{                                                                                          \
+		NULL, NULL, p##_s, p##_d                                                           \
+	}
 simd_row simd_2misc_fp[2][32] = {
 	{
-		[0x0c] = ROW_HI(fcmgt0), [0x0d] = ROW_HI(fcmeq0), [0x0e] = ROW_HI(fcmlt0),
-		[0x0f] = ROW_HI(fabs), [0x18] = ROW_FP(frintn, frintp),
-		[0x19] = ROW_FP(frintm, frintz), [0x1a] = ROW_FP(fcvtns, fcvtps),
-		[0x1b] = ROW_FP(fcvtms, fcvtzs), [0x1c] = {fcvtas_s, fcvtas_d, urecpe, NULL},
-		[0x1d] = ROW_FP(scvtf, frecpe), [0x1f] = ROW_HI(frecpx),
+		[0x0c] = ROW_HI(fcmgt0),
+		[0x0d] = ROW_HI(fcmeq0),
+		[0x0e] = ROW_HI(fcmlt0),
+		[0x0f] = ROW_HI(fabs),
+		[0x18] = ROW_FP(frintn, frintp),
+		[0x19] = ROW_FP(frintm, frintz),
+		[0x1a] = ROW_FP(fcvtns, fcvtps),
+		[0x1b] = ROW_FP(fcvtms, fcvtzs),
+		[0x1c] = {fcvtas_s, fcvtas_d, urecpe, NULL},
+		[0x1d] = ROW_FP(scvtf, frecpe),
+		[0x1f] = ROW_HI(frecpx),
 	},
 	{
-		[0x0c] = ROW_HI(fcmge0), [0x0d] = ROW_HI(fcmle0), [0x0f] = ROW_HI(fneg),
-		[0x18] = ROW_LO(frinta), [0x19] = ROW_FP(frintx, frinti),
-		[0x1a] = ROW_FP(fcvtnu, fcvtpu), [0x1b] = ROW_FP(fcvtmu, fcvtzu),
-		[0x1c] = {fcvtau_s, fcvtau_d, ursqrte, NULL}, [0x1d] = ROW_FP(ucvtf, frsqrte),
+		[0x0c] = ROW_HI(fcmge0),
+		[0x0d] = ROW_HI(fcmle0),
+		[0x0f] = ROW_HI(fneg),
+		[0x18] = ROW_LO(frinta),
+		[0x19] = ROW_FP(frintx, frinti),
+		[0x1a] = ROW_FP(fcvtnu, fcvtpu),
+		[0x1b] = ROW_FP(fcvtmu, fcvtzu),
+		[0x1c] = {fcvtau_s, fcvtau_d, ursqrte, NULL},
+		[0x1d] = ROW_FP(ucvtf, frsqrte),
 		[0x1f] = ROW_HI(fsqrt),
 	},
 };
@@ -128,14 +148,14 @@ static OP(fcvtn_h)
 	OP_NEXT();
 }
 /* Both S results of D lanes; a scalar form has one. */
-#define VFCVTN(name, CONVERT)                                                                       \
+#define VFCVTN(name, CONVERT)                                                                      \
 	static OP(name)                                                                            \
 	{                                                                                          \
 		OP_FP_CHECK();                                                                     \
 		const union vreg a = c->v[o->rn];                                                  \
-		uint64_t r = CONVERT(c, a.d[0]);                             \
+		uint64_t r = CONVERT(c, a.d[0]);                                                   \
 		if (simd_bytes(o) == 8)                                                            \
-			r |= CONVERT(c, a.d[1]) << 32;                        \
+			r |= CONVERT(c, a.d[1]) << 32;                                             \
 		vnarrow(c, o, r);                                                                  \
 		OP_NEXT();                                                                         \
 	}

@@ -118,7 +118,7 @@ V3EL(mul, (uint32_t)x *y)
 V3EL(mla, z + (uint32_t)x * y)
 V3EL(mls, z - (uint32_t)x * y)
 
-V3(and, uint64_t, d, x & y)
+V3(and, uint64_t, d, x &y)
 V3(bic, uint64_t, d, x & ~y)
 V3(orr, uint64_t, d, x | y)
 V3(orn, uint64_t, d, x | ~y)
@@ -227,22 +227,32 @@ VQSHLU(uqrshl, true)
 
 simd_row simd_3same[2][32] = {
 	{
-		[0x00] = ROW3(shadd), [0x01] = ROW4(sqadd), [0x02] = ROW3(srhadd),
-		[0x03] = {and, bic, orr, orn}, [0x04] = ROW3(shsub), [0x05] = ROW4(sqsub),
-		[0x06] = ROW4(cmgt), [0x07] = ROW4(cmge), [0x08] = ROW4(sshl), [0x09] = ROW4(sqshl),
-		[0x0a] = ROW4(srshl), [0x0b] = ROW4(sqrshl), [0x0c] = ROW3(smax),
-		[0x0d] = ROW3(smin), [0x0e] = ROW3(sabd), [0x0f] = ROW3(saba), [0x10] = ROW4(add),
-		[0x11] = ROW4(cmtst), [0x12] = ROW3(mla), [0x13] = ROW3(mul), [0x14] = ROW3(smaxp),
-		[0x15] = ROW3(sminp), [0x16] = ROW_HS(sqdmulh), [0x17] = ROW4(addp),
+		[0x00] = ROW3(shadd),	  [0x01] = ROW4(sqadd),
+		[0x02] = ROW3(srhadd),	  [0x03] = {and, bic, orr, orn},
+		[0x04] = ROW3(shsub),	  [0x05] = ROW4(sqsub),
+		[0x06] = ROW4(cmgt),	  [0x07] = ROW4(cmge),
+		[0x08] = ROW4(sshl),	  [0x09] = ROW4(sqshl),
+		[0x0a] = ROW4(srshl),	  [0x0b] = ROW4(sqrshl),
+		[0x0c] = ROW3(smax),	  [0x0d] = ROW3(smin),
+		[0x0e] = ROW3(sabd),	  [0x0f] = ROW3(saba),
+		[0x10] = ROW4(add),	  [0x11] = ROW4(cmtst),
+		[0x12] = ROW3(mla),	  [0x13] = ROW3(mul),
+		[0x14] = ROW3(smaxp),	  [0x15] = ROW3(sminp),
+		[0x16] = ROW_HS(sqdmulh), [0x17] = ROW4(addp),
 	},
 	{
-		[0x00] = ROW3(uhadd), [0x01] = ROW4(uqadd), [0x02] = ROW3(urhadd),
-		[0x03] = {eor, bsl, bit, bif}, [0x04] = ROW3(uhsub), [0x05] = ROW4(uqsub),
-		[0x06] = ROW4(cmhi), [0x07] = ROW4(cmhs), [0x08] = ROW4(ushl), [0x09] = ROW4(uqshl),
-		[0x0a] = ROW4(urshl), [0x0b] = ROW4(uqrshl), [0x0c] = ROW3(umax),
-		[0x0d] = ROW3(umin), [0x0e] = ROW3(uabd), [0x0f] = ROW3(uaba), [0x10] = ROW4(sub),
-		[0x11] = ROW4(cmeq), [0x12] = ROW3(mls), [0x13] = ROW_B(pmul), [0x14] = ROW3(umaxp),
-		[0x15] = ROW3(uminp), [0x16] = ROW_HS(sqrdmulh),
+		[0x00] = ROW3(uhadd),	   [0x01] = ROW4(uqadd),
+		[0x02] = ROW3(urhadd),	   [0x03] = {eor, bsl, bit, bif},
+		[0x04] = ROW3(uhsub),	   [0x05] = ROW4(uqsub),
+		[0x06] = ROW4(cmhi),	   [0x07] = ROW4(cmhs),
+		[0x08] = ROW4(ushl),	   [0x09] = ROW4(uqshl),
+		[0x0a] = ROW4(urshl),	   [0x0b] = ROW4(uqrshl),
+		[0x0c] = ROW3(umax),	   [0x0d] = ROW3(umin),
+		[0x0e] = ROW3(uabd),	   [0x0f] = ROW3(uaba),
+		[0x10] = ROW4(sub),	   [0x11] = ROW4(cmeq),
+		[0x12] = ROW3(mls),	   [0x13] = ROW_B(pmul),
+		[0x14] = ROW3(umaxp),	   [0x15] = ROW3(uminp),
+		[0x16] = ROW_HS(sqrdmulh),
 	},
 };
 

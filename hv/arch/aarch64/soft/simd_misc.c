@@ -42,7 +42,8 @@ static inline int clz_lane(uint64_t x, int bits)
 #define BITS_OF(x) (8 * (int)sizeof(x))
 V2U(clz, clz_lane(x, BITS_OF(x)))
 /* Leading sign bits less one: zeros of x ^ (x >> 1) without the top bit. */
-#define CLS(T, W) (clz_lane((W)((W)((uint64_t)x ^ (uint64_t)(x >> 1)) & (W)SMAX_OF(T)), BITS_OF(x)) - 1)
+#define CLS(T, W)                                                                                  \
+	(clz_lane((W)((W)((uint64_t)x ^ (uint64_t)(x >> 1)) & (W)SMAX_OF(T)), BITS_OF(x)) - 1)
 V2(cls_b, int8_t, sb, CLS(int8_t, uint8_t))
 V2(cls_h, int16_t, sh, CLS(int16_t, uint16_t))
 V2(cls_s, int32_t, ss, CLS(int32_t, uint32_t))
@@ -142,7 +143,8 @@ VPLU(uadalp, x + y + z)
 #define VQ2S(n, M, ...)                                                                            \
 	VQ2(n##_b, int8_t, sb, M(int8_t, __VA_ARGS__))                                             \
 	VQ2(n##_h, int16_t, sh, M(int16_t, __VA_ARGS__))                                           \
-	VQ2(n##_s, int32_t, ss, M(int32_t, __VA_ARGS__)) VQ2(n##_d, int64_t, sd, M(int64_t, __VA_ARGS__))
+	VQ2(n##_s, int32_t, ss, M(int32_t, __VA_ARGS__))                                           \
+	VQ2(n##_d, int64_t, sd, M(int64_t, __VA_ARGS__))
 VQ2S(sqabs, SQNEG, x < 0)
 VQ2S(sqneg, SQNEG, true)
 
@@ -244,16 +246,30 @@ VSHLL(shll_s, uint32_t, s, uint64_t, d)
 
 simd_row simd_2misc[2][32] = {
 	{
-		[0x00] = ROW3(rev64), [0x01] = ROW_B(rev16), [0x02] = ROW3(saddlp),
-		[0x03] = ROW4(suqadd), [0x04] = ROW3(cls), [0x05] = ROW_B(cnt), [0x06] = ROW3(sadalp),
-		[0x07] = ROW4(sqabs), [0x08] = ROW4(cmgt0), [0x09] = ROW4(cmeq0),
-		[0x0a] = ROW4(cmlt0), [0x0b] = ROW4(abs),
+		[0x00] = ROW3(rev64),
+		[0x01] = ROW_B(rev16),
+		[0x02] = ROW3(saddlp),
+		[0x03] = ROW4(suqadd),
+		[0x04] = ROW3(cls),
+		[0x05] = ROW_B(cnt),
+		[0x06] = ROW3(sadalp),
+		[0x07] = ROW4(sqabs),
+		[0x08] = ROW4(cmgt0),
+		[0x09] = ROW4(cmeq0),
+		[0x0a] = ROW4(cmlt0),
+		[0x0b] = ROW4(abs),
 	},
 	{
-		[0x00] = {rev32_b, rev32_h, NULL, NULL}, [0x02] = ROW3(uaddlp),
-		[0x03] = ROW4(usqadd), [0x04] = ROW3(clz), [0x05] = {not_b, rbit_b, NULL, NULL},
-		[0x06] = ROW3(uadalp), [0x07] = ROW4(sqneg), [0x08] = ROW4(cmge0),
-		[0x09] = ROW4(cmle0), [0x0b] = ROW4(neg),
+		[0x00] = {rev32_b, rev32_h, NULL, NULL},
+		[0x02] = ROW3(uaddlp),
+		[0x03] = ROW4(usqadd),
+		[0x04] = ROW3(clz),
+		[0x05] = {not_b, rbit_b, NULL, NULL},
+		[0x06] = ROW3(uadalp),
+		[0x07] = ROW4(sqneg),
+		[0x08] = ROW4(cmge0),
+		[0x09] = ROW4(cmle0),
+		[0x0b] = ROW4(neg),
 	},
 };
 simd_row simd_2misc_narrow[2][32] = {
@@ -298,7 +314,10 @@ VXU(addv, t + x)
 
 simd_row simd_across[2][32] = {
 	{
-		[0x03] = ROW3(saddlv), [0x0a] = ROW3(smaxv), [0x1a] = ROW3(sminv), [0x1b] = ROW3(addv),
+		[0x03] = ROW3(saddlv),
+		[0x0a] = ROW3(smaxv),
+		[0x1a] = ROW3(sminv),
+		[0x1b] = ROW3(addv),
 	},
 	{[0x03] = ROW3(uaddlv), [0x0a] = ROW3(umaxv), [0x1a] = ROW3(uminv)},
 };

@@ -40,7 +40,8 @@ static OP(ext)
 	const union vreg a = c->v[o->rn], b = c->v[o->rm];
 	const unsigned n = (unsigned)o->imm;
 	if (simd_bytes(o) == 16) {
-		const fp_u128 va = (fp_u128)a.d[1] << 64 | a.d[0], vb = (fp_u128)b.d[1] << 64 | b.d[0];
+		const fp_u128 va = (fp_u128)a.d[1] << 64 | a.d[0],
+			      vb = (fp_u128)b.d[1] << 64 | b.d[0];
 		const fp_u128 r = n ? va >> (8 * n) | vb << (128 - 8 * n) : va;
 		vset(&c->v[o->rd], (uint64_t)r, (uint64_t)(r >> 64));
 	} else {

@@ -150,7 +150,8 @@ VQI(sqshlu_d, int64_t, sd, SQSHLU(int64_t, uint64_t))
 	}
 #define VNIP3(name, SHIFT)                                                                         \
 	VNIP(name##_b, uint8_t, b, uint16_t, h, SHIFT)                                             \
-	VNIP(name##_h, uint16_t, h, uint32_t, s, SHIFT) VNIP(name##_s, uint32_t, s, uint64_t, d, SHIFT)
+	VNIP(name##_h, uint16_t, h, uint32_t, s, SHIFT)                                            \
+	VNIP(name##_s, uint32_t, s, uint64_t, d, SHIFT)
 VNIP3(shrn, x >> n)
 VNIP3(rshrn, (x >> n) + (x >> (n - 1) & 1))
 VNIS(sqshrn, (int64_t)x >> n, SAT_S)
@@ -183,21 +184,37 @@ VLI(ushll_s, uint32_t, s, uint64_t, d)
 
 simd_row simd_shift[2][32] = {
 	{
-		[0x00] = ROW4(sshr), [0x02] = ROW4(ssra), [0x04] = ROW4(srshr), [0x06] = ROW4(srsra),
-		[0x0a] = ROW4(shl), [0x0e] = ROW4(sqshl),
+		[0x00] = ROW4(sshr),
+		[0x02] = ROW4(ssra),
+		[0x04] = ROW4(srshr),
+		[0x06] = ROW4(srsra),
+		[0x0a] = ROW4(shl),
+		[0x0e] = ROW4(sqshl),
 	},
 	{
-		[0x00] = ROW4(ushr), [0x02] = ROW4(usra), [0x04] = ROW4(urshr), [0x06] = ROW4(ursra),
-		[0x08] = ROW4(sri), [0x0a] = ROW4(sli), [0x0c] = ROW4(sqshlu), [0x0e] = ROW4(uqshl),
+		[0x00] = ROW4(ushr),
+		[0x02] = ROW4(usra),
+		[0x04] = ROW4(urshr),
+		[0x06] = ROW4(ursra),
+		[0x08] = ROW4(sri),
+		[0x0a] = ROW4(sli),
+		[0x0c] = ROW4(sqshlu),
+		[0x0e] = ROW4(uqshl),
 	},
 };
 simd_row simd_shift_narrow[2][32] = {
 	{
-		[0x10] = ROW3(shrn), [0x11] = ROW3(rshrn), [0x12] = ROW3(sqshrn),
-		[0x13] = ROW3(sqrshrn), [0x14] = ROW3(sshll),
+		[0x10] = ROW3(shrn),
+		[0x11] = ROW3(rshrn),
+		[0x12] = ROW3(sqshrn),
+		[0x13] = ROW3(sqrshrn),
+		[0x14] = ROW3(sshll),
 	},
 	{
-		[0x10] = ROW3(sqshrun), [0x11] = ROW3(sqrshrun), [0x12] = ROW3(uqshrn),
-		[0x13] = ROW3(uqrshrn), [0x14] = ROW3(ushll),
+		[0x10] = ROW3(sqshrun),
+		[0x11] = ROW3(sqrshrun),
+		[0x12] = ROW3(uqshrn),
+		[0x13] = ROW3(uqrshrn),
+		[0x14] = ROW3(ushll),
 	},
 };

@@ -184,7 +184,7 @@ bool sysreg_pstate_imm(struct cpu *c, unsigned op1, unsigned op2, unsigned imm, 
 	if (op2 == 6) /* DAIFSet */
 		c->daif |= (uint8_t)(imm & 0xf);
 	else /* DAIFClr */
-		c->daif &= (uint8_t)~(imm & 0xf);
+		c->daif &= (uint8_t) ~(imm & 0xf);
 	return true;
 }
 

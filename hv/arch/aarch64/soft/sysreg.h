@@ -9,8 +9,8 @@
 
 enum sysreg_result {
 	SYSREG_OK,
-	SYSREG_UNDEF,	/* EC 0 */
-	SYSREG_TRAP,	/* EC 0x18 to EL1 (EL0 access that a control bit traps), ISS from sysreg_iss() */
+	SYSREG_UNDEF, /* EC 0 */
+	SYSREG_TRAP, /* EC 0x18 to EL1 (EL0 access that a control bit traps), ISS from sysreg_iss() */
 	SYSREG_FP_TRAP, /* EC 0x07: FPCR, FPSR while FP is trapped */
 };
 

@@ -12,10 +12,10 @@
 /** enum sysreg_gate - what opens a register to EL0 (for SR_GATE_FP: to any EL). */
 enum sysreg_gate {
 	SR_GATE_NONE,
-	SR_GATE_UCT,  /* SCTLR_EL1.UCT */
-	SR_GATE_UMA,  /* SCTLR_EL1.UMA */
-	SR_GATE_TDCC, /* MDSCR_EL1.TDCC = 0 */
-	SR_GATE_FP,   /* cpu.fp_ok, else EC 0x07 */
+	SR_GATE_UCT,	/* SCTLR_EL1.UCT */
+	SR_GATE_UMA,	/* SCTLR_EL1.UMA */
+	SR_GATE_TDCC,	/* MDSCR_EL1.TDCC = 0 */
+	SR_GATE_FP,	/* cpu.fp_ok, else EC 0x07 */
 	SR_GATE_CNT_P,	/* CNTKCTL_EL1.EL0PCTEN: CNTPCT_EL0 */
 	SR_GATE_CNT_V,	/* .EL0VCTEN: CNTVCT_EL0 */
 	SR_GATE_CNT_PV, /* either: CNTFRQ_EL0 */

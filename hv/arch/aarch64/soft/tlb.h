@@ -10,7 +10,8 @@
 
 #define TLB_BITS 10
 #define TLB_ENTRIES (1u << TLB_BITS)
-#define TLB_INVALID 0x800ull /* a bit that no masked address of an access up to 1 KiB has; 1 would equal va 1 */
+#define TLB_INVALID                                                                                \
+	0x800ull /* a bit that no masked address of an access up to 1 KiB has; 1 would equal va 1 */
 #define FTLB_ENTRIES 256u
 
 struct tlb_entry {
@@ -54,13 +55,13 @@ enum mmu_access { MMU_READ, MMU_WRITE, MMU_FETCH };
 
 /** struct mmu_map - the result of a walk. */
 struct mmu_map {
-	uint64_t pa;	    /* of the exact va */
-	uint8_t page_shift; /* 12, 21, 30 */
+	uint64_t pa;		/* of the exact va */
+	uint8_t page_shift;	/* 12, 21, 30 */
 	bool read, write, exec; /* for the EL asked */
-	bool device;	    /* Device memory type: no unaligned access, no exclusives */
+	bool device;		/* Device memory type: no unaligned access, no exclusives */
 	bool nonglobal;
 	uint16_t asid;
-	uint8_t attr;	    /* MAIR attribute byte; for PAR_EL1 */
+	uint8_t attr; /* MAIR attribute byte; for PAR_EL1 */
 	uint8_t sh;
 };
 /** struct mmu_fault - why it failed. @fsc: DFSC/IFSC (0x00-0x07, 0x09-0x0f; 0x14-0x17: external abort on the walk,

@@ -200,7 +200,8 @@ void vcpu_run_loop(struct soft_vcpu *v, struct vm_exit *exit)
 	for (;;) {
 		uint32_t bits = atomic_load(&c->attention);
 
-		if (unlikely(bits & ~(ATTN_IRQ | ATTN_FIQ | ATTN_STEP)) && run_attention(v, bits, exit))
+		if (unlikely(bits & ~(ATTN_IRQ | ATTN_FIQ | ATTN_STEP)) &&
+		    run_attention(v, bits, exit))
 			break;
 		if (unlikely(v->power != POWER_ON) && run_off(v, exit))
 			break;

@@ -18,7 +18,8 @@ static inline void vset(union vreg *d, uint64_t lo, uint64_t hi)
 /** vset_low - *@d = the first @bytes (1, 2, 4, 8 or 16) of @r, zero above. */
 static inline void vset_low(union vreg *d, union vreg r, unsigned bytes)
 {
-	static const vset_t keep[5] = {{0xff, 0}, {0xffff, 0}, {0xffffffff, 0}, {~0ull, 0}, {~0ull, ~0ull}};
+	static const vset_t keep[5] = {
+		{0xff, 0}, {0xffff, 0}, {0xffffffff, 0}, {~0ull, 0}, {~0ull, ~0ull}};
 	vset_t t;
 
 	memcpy(&t, &r, sizeof(t));
