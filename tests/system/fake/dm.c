@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A device without a device: describes itself by the name it was started under, docks, and lives
  * until hv is gone. */
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
 	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
 		if (clock_now_ns() > end)
 			return 4;
-		usleep(500);
+		poll(NULL, 0, 1);
 	}
 	return read(fd, &c, 1) != 0;
 }
