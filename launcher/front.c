@@ -104,7 +104,7 @@ static void input_take(struct front *f, const char *p, size_t n)
 	}
 }
 
-/* One read. false: nothing more for now. */
+/* One read. false: nothing more is there. */
 static bool input_read(struct front *f)
 {
 	char buf[4096];

@@ -161,7 +161,7 @@ int ctl_dial(enum ctl_kind kind, const char *url, int timeout_ms, struct ctl **r
 
 /*
  * nng_close() can wait for ever: up to 1.7 its close of a socket races with its own reaping of a pipe (nanomsg/nng issues
- * 1543 and 1813; seen here about once in 2000 closes on a busy host). So a thread of its own calls it, and we
+ * 1543 and 1813; seen here in several of some 150 runs of a unit test on a busy host). So a thread of its own calls it, and we
  * wait for that thread only so long. What a stuck close leaves behind ends with the process.
  */
 struct closing {

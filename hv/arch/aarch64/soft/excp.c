@@ -104,7 +104,7 @@ void excp_step(struct cpu *c)
 	excp_sync(c, EC_STEP_LOWER, 0x22, c->pc);
 }
 
-/* Is the state that @spsr names one that ERET from @el can go to? AArch32 and EL2/EL3 are not implemented. */
+/* Is the state that @spsr names one that ERET from @el can go to? This CPU has neither AArch32 nor EL2 and EL3. */
 static bool return_is_legal(const struct cpu *c, uint64_t spsr)
 {
 	unsigned mode = (unsigned)spsr & 0x1f;
