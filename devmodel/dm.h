@@ -22,13 +22,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 struct dm; /* the environment of one device */
 
 #define DM_MAX_REGIONS 8u   /* ranges of one device */
 #define DM_MAX_LINES 16u    /* interrupt lines of one device */
 #define DM_MAX_TIMERS 8u    /* timers of one device */
-#define DM_MAX_CHANNELS 4u  /* options of type chardev */
+#define DM_MAX_CHANNELS 8u  /* options of type chardev */
+#define DM_MAX_DISKS 1u	    /* options of type disk */
+#define DM_MAX_LINKS 1u	    /* options of type net */
+#define DM_MAX_DOORBELLS 64u
 #define DM_OUT_BYTES 4096u  /* out-queue of one channel */
 #define DM_OUT_SOFT 3072u   /* queued bytes from which dm_host_out_busy() is true... */
 #define DM_OUT_RESUME 2048u /* ...until no more than these are left */
@@ -54,6 +59,7 @@ enum dm_read_way {
 	DM_READ_CALL,	    /* forwarded to dm_class.read, which may change the state */
 	DM_READ_PURE,	    /* forwarded to dm_class.read, which changes nothing */
 	DM_READ_FORWARD,    /* forwarded, the table answers */
+	DM_READ_PENDING,    /* the pending events of line 0 (dm_irq_event()); the core answers */
 };
 
 /** enum dm_write_way - how a write reaches the model. */
@@ -61,6 +67,9 @@ enum dm_write_way {
 	DM_WRITE_AUTO = 0, /* DM_RO and DM_RC: ignored by the core; everything else: forwarded */
 	DM_WRITE_POST,	   /* posted: the vCPU does not wait. For data registers and doorbells */
 	DM_WRITE_FORWARD,  /* the vCPU waits until the write has taken effect */
+	DM_WRITE_DOORBELL, /* the value is the number of a doorbell, below DM_MAX_DOORBELLS: calls dm_class.doorbell. The
+			    * vCPU does not wait; rings that come together are one. `write` is not called */
+	DM_WRITE_ACK,	   /* clears those pending events of line 0 whose bits are 1; the core does it */
 };
 
 /** struct dm_bits - one named bit field of a register, for people. A table ends with {}. */
@@ -77,6 +86,8 @@ struct dm_reg {
 	enum dm_access access;
 	uint8_t width;	     /* bytes: 1, 2, 4, 8; 0: the region's reg_width */
 	uint8_t widths;	     /* OR of the access widths allowed; 0: the region's */
+	bool bytes;	     /* a run of @count bytes (@width 1) that may be accessed in any allowed width at any offset; DM_RW;
+			      * `write` gets .index = first byte, .value and .old = the bytes of the access */
 	uint16_t count;	     /* elements of an array; 0: one register */
 	uint16_t stride;     /* bytes from one element to the next; 0: width */
 	uint32_t field;	     /* DM_FIELD(): where in the state it lives, + 1; 0: nowhere */
@@ -129,6 +140,9 @@ enum dm_option_type {
 	DM_OPT_ENUM,	 /* @choices: "a|b|c" */
 	DM_OPT_TIME,	 /* "host", RFC 3339, or seconds since 1970 */
 	DM_OPT_CHARDEV,	 /* a host channel; the n-th one is channel n of dm_host_out() */
+	DM_OPT_DISK,	 /* a disk image or block device: dm_disk_submit(). Needs dm_class.host */
+	DM_OPT_NET,	 /* a network back-end: dm_link_send(). Needs dm_class.host */
+	DM_OPT_SINK,	 /* a file that is made anew and only written to, by dm_class.host */
 };
 
 /** struct dm_option - one option. A table ends with {}. */
@@ -160,6 +174,62 @@ struct dm_fdt {
 	const char *const *clock_names; /* ends with NULL; each is the board's apb_pclk (24 MHz) */
 	bool can_be_stdout;
 	bool edge_irq; /* edge-rising; false: level-high */
+	bool dma_coherent;
+};
+
+/** struct dm_control - a property that can be changed while the device runs (`outrigger inspect --set`). Ends with {}. */
+struct dm_control {
+	const char *name;
+	const char *help; /* one line, with the form of the value */
+};
+
+/** struct dm_host - a kind of host back-end beside byte streams: it does the I/O of DM_OPT_DISK or DM_OPT_NET options.
+ * A class names the one that it needs, and only daemons that name it contain it. Private to devmodel/. */
+struct dm_host;
+extern const struct dm_host dm_host_disk, dm_host_net;
+
+/** enum dm_disk_op - what a disk is asked to do. */
+enum dm_disk_op { DM_DISK_READ = 1, DM_DISK_WRITE, DM_DISK_FLUSH, DM_DISK_DISCARD, DM_DISK_ZERO };
+
+/** struct dm_disk_info - what a disk is. */
+struct dm_disk_info {
+	uint64_t bytes;	    /* size now: what an image really has, also if it is no multiple of 512 */
+	uint32_t block;	    /* offsets, lengths and buffers are best multiples of this; 512 at least */
+	uint32_t physical;  /* physical block, bytes */
+	bool readonly, can_discard, can_zero, writeback; /* writeback: written data is safe only after a flush */
+	char id[20];	    /* serial number, padded with NULs */
+};
+
+/** struct dm_disk_io - one request. The iovec array is copied, the memory is used until disk_done. */
+struct dm_disk_io {
+	enum dm_disk_op op;
+	uint32_t tag;	     /* comes back in disk_done; below DM_DISK_TAGS, and not in use */
+	uint64_t offset;     /* bytes */
+	uint64_t bytes;	     /* all of it: of the iovecs for READ and WRITE */
+	const struct iovec *iov;
+	unsigned niov;
+	bool unmap;	     /* ZERO may give the space back */
+};
+#define DM_DISK_TAGS 1024u
+
+/** struct dm_link_info - what a network back-end can do. */
+struct dm_link_info {
+	bool up;
+	bool csum, tso4, tso6, ufo, ecn; /* takes such frames from the guest (transmit offloads) */
+	bool rx_csum, rx_tso4, rx_tso6;	 /* may deliver such frames, if the driver allows */
+	unsigned queues;		 /* queue pairs */
+	uint32_t mtu;			 /* 0: not known */
+};
+#define DM_FRAME_MAX 65562u /* a frame with its 12-byte virtio_net_hdr */
+
+/** enum dm_count - what `top` and `ps` show of a device beside its accesses. */
+enum dm_count {
+	DM_COUNT_REQUESTS = 0, /* requests done; frames */
+	DM_COUNT_IN_BYTES,     /* payload from the host to the guest */
+	DM_COUNT_OUT_BYTES,    /* payload from the guest to the host */
+	DM_COUNT_ERRORS,       /* requests that ended in an error */
+	DM_COUNT_DROPS,	       /* frames or bytes thrown away */
+	DM_COUNTS
 };
 
 /** struct dm_text - where `inspect` writes; see dm_text_item(). */
@@ -178,6 +248,9 @@ struct dm_class {
 	const struct dm_syscall *syscalls;
 	struct dm_fdt fdt;
 	uint32_t state_size; /* sizeof(struct ...): one plain struct without pointers */
+	const void *extra;   /* the model's own: a shared part finds its description here */
+	const struct dm_host *host;	   /* NULL: byte streams only */
+	const struct dm_control *controls; /* NULL: none */
 
 	/** reset - the state is zeroed and the table's reset values are in; does the rest. */
 	void (*reset)(struct dm *dm, void *state);
@@ -194,6 +267,23 @@ struct dm_class {
 	void (*host_done)(struct dm *dm, void *state, unsigned channel);
 	/** timer - the time of @timer has come; it is off now. */
 	void (*timer)(struct dm *dm, void *state, unsigned timer);
+	/** doorbell - doorbell @index was rung, once or more often, since it was called last. */
+	void (*doorbell)(struct dm *dm, void *state, unsigned index);
+	/** work - one bounded turn of work that was left over. True: it did something, and must be asked again before the
+	 * daemon may sleep. Called after doorbells and completions. */
+	bool (*work)(struct dm *dm, void *state);
+	/** disk_done - request @tag has ended: @result 0 or -Exxx. */
+	void (*disk_done)(struct dm *dm, void *state, unsigned disk, uint32_t tag, int result);
+	/** disk_changed - the size of @disk changed. */
+	void (*disk_changed)(struct dm *dm, void *state, unsigned disk);
+	/** link_ready - frames may have arrived, or there is room again, or the link went up or down. */
+	void (*link_ready)(struct dm *dm, void *state, unsigned link);
+	/** resume - we go on from the committed state of a daemon that died: puts right what is outside of the state
+	 * (guest memory, host requests). All doorbells are rung after it. */
+	void (*resume)(struct dm *dm, void *state);
+	/** control - sets a property of @controls. 0, or -EINVAL and one line in @why (@len bytes). */
+	int (*control)(struct dm *dm, void *state, const char *name, const char *value, char *why,
+		       size_t len);
 	/** save - writes a blob that load() of this version or a later one reads. Returns its length, or
 	 * 0: more than @max. Without save and load the state itself is the blob. */
 	size_t (*save)(struct dm *dm, const void *state, void *buf, size_t max);
@@ -211,6 +301,10 @@ void dm_irq_set(struct dm *dm, unsigned line, bool level);
 
 /** dm_irq_pulse - one edge on @line. None is lost or doubled, even over a crash. */
 void dm_irq_pulse(struct dm *dm, unsigned line);
+
+/** dm_irq_event - adds @bits to the pending events of @line, which is high while one is pending; the guest
+ * clears them through a DM_WRITE_ACK register. After this request is committed. None is lost over a crash. */
+void dm_irq_event(struct dm *dm, unsigned line, uint32_t bits);
 
 /** dm_now_ns - the guest's clock: 0 when the VM started, stands still while it is paused. */
 uint64_t dm_now_ns(struct dm *dm);
@@ -246,6 +340,52 @@ bool dm_option_time(struct dm *dm, const char *name, uint64_t *ret_ns);
 int dm_dma_read(struct dm *dm, uint64_t gpa, void *buf, size_t len);
 int dm_dma_write(struct dm *dm, uint64_t gpa, const void *buf, size_t len);
 void *dm_dma_map(struct dm *dm, uint64_t gpa, size_t len, bool writable);
+
+/** dm_mem - the windows of guest memory that were granted; NULL: none (dma: none, or dma: copy). */
+struct vring_mem;
+const struct vring_mem *dm_mem(struct dm *dm);
+
+/** dm_queue_ops - with dma: copy, the queue operations that the core does for us; NULL: rings are used directly.
+ * Private to devmodel/virtio/. */
+struct dm_queue_ops;
+const struct dm_queue_ops *dm_queue_ops(struct dm *dm, void **ret_ctx);
+
+/** dm_scratch - @bytes of memory that hold nothing from one call of the model to the next. Grows at most to 1 MiB. */
+void *dm_scratch(struct dm *dm, size_t bytes);
+
+/** dm_disk_info - the n-th DM_OPT_DISK option's disk. */
+void dm_disk_info(struct dm *dm, unsigned disk, struct dm_disk_info *ret);
+/** dm_disk_submit - starts a request; it goes to the host after this call of the model is committed and ends in
+ * disk_done. 0; -EBUSY: the tag is in use. Bad offsets and errors of the host come through disk_done. */
+int dm_disk_submit(struct dm *dm, unsigned disk, const struct dm_disk_io *io);
+/** dm_disk_drain - waits until no request is with the host; their disk_done is not called. Returns how many were. */
+unsigned dm_disk_drain(struct dm *dm, unsigned disk);
+/** dm_disk_writeback - turns the host's write cache on or off (WCE). Off: a write is stable when it is done. */
+void dm_disk_writeback(struct dm *dm, unsigned disk, bool on);
+/** dm_disk_resize - grows or shrinks an image file to @bytes (0: looks how large it is now). 0 or -Exxx. */
+int dm_disk_resize(struct dm *dm, unsigned disk, uint64_t bytes);
+
+/** dm_link_info - the n-th DM_OPT_NET option's back-end. */
+void dm_link_info(struct dm *dm, unsigned link, struct dm_link_info *ret);
+/** dm_link_offloads - which offloads the driver can receive (GUEST_CSUM, GUEST_TSO4, GUEST_TSO6). */
+void dm_link_offloads(struct dm *dm, unsigned link, bool csum, bool tso4, bool tso6);
+/** dm_link_recv - takes the next frame, a 12-byte virtio_net_hdr (num_buffers 0) in front, into @buf.
+ * Its length, 0: none, -EMSGSIZE: one longer than @max was thrown away. */
+ssize_t dm_link_recv(struct dm *dm, unsigned link, unsigned queue, void *buf, size_t max);
+/** dm_link_send - sends one frame, 12-byte virtio_net_hdr in front. 0; -EAGAIN: no room, link_ready comes when there is;
+ * other errors: the frame is lost. */
+int dm_link_send(struct dm *dm, unsigned link, unsigned queue, const struct iovec *iov, unsigned n);
+/** dm_link_listen - whether frames are wanted now: false stops the host's events (the guest gave no buffers). */
+void dm_link_listen(struct dm *dm, unsigned link, bool on);
+
+/** dm_random - @len random bytes of the host's generator. */
+void dm_random(struct dm *dm, void *buf, size_t len);
+
+/** dm_count - adds to a counter that people see. Not part of the state. */
+void dm_count(struct dm *dm, enum dm_count what, uint64_t n);
+/** dm_count_latency - one request took @ns. dm_count_depth: requests in flight now. */
+void dm_count_latency(struct dm *dm, uint64_t ns);
+void dm_count_depth(struct dm *dm, unsigned n);
 
 /** enum dm_level - as base/log.h's: error, look here, life cycle, debugging. */
 enum dm_level { DM_LOG_ERR = 1, DM_LOG_WARN, DM_LOG_INFO, DM_LOG_DEBUG };

@@ -15,7 +15,7 @@
 #include "proto/limits.h"
 
 #define DOCK_MAGIC 0x4b434f44u /* "DOCK" */
-#define DOCK_VERSION 1u
+#define DOCK_VERSION 2u
 
 /** struct dock_request - daemon to hv, one packet, no descriptors. */
 struct dock_request {
@@ -31,8 +31,9 @@ enum dock_fd {
 	DOCK_FD_STATE = 1, /* memfd: struct state_segment (proto/state.h) */
 	DOCK_FD_KICK = 2,  /* eventfd hv -> daemon: the ring has entries */
 	DOCK_FD_IRQ = 3,   /* eventfd daemon -> hv: line words changed */
+	DOCK_FD_BELL = 4,  /* memfd: struct bell (proto/bell.h) */
 	DOCK_FD_BACKEND =
-		4, /* host descriptors of the device's options, in the order of Configure.fds */
+		5, /* host descriptors of the device's options, then those of its memory grants */
 };
 
 /** struct dock_reply - hv to daemon. @status: 0 or a positive errno; then @reason says why. */

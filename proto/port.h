@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define PORT_MAGIC 0x54504f52u /* "ROPT" read little-endian */
-#define PORT_VERSION 1u
+#define PORT_VERSION 2u
 #define PORT_PAGE 4096u
 
 /* Limits on everything that is sized by a peer or a config: proto/limits.h has the others. */
@@ -140,17 +140,38 @@ struct port_producer_line {
 };
 static_assert(sizeof(struct port_producer_line) == 128, "a pair of cache lines");
 
-/** struct port_line - one interrupt line. Survives the daemon. hv reads @word and @edges once each. */
+/** struct port_line - one interrupt line: high while @word is PORT_LINE_HIGH or an event is pending. Survives the daemon.
+ * hv reads each member once. */
 struct port_line {
 	_Atomic uint32_t word;	/* PORT_LINE_LOW or PORT_LINE_HIGH; anything else is nonsense */
 	_Atomic uint32_t edges; /* pulses since the port was made; hv injects the difference */
-	uint8_t pad[8];
+	_Atomic uint32_t pending; /* events: the daemon adds bits, hv clears what the guest acknowledges */
+	uint8_t pad[4];
 };
 static_assert(sizeof(struct port_line) == 16, "layout");
 #define PORT_LINE_LOW 2u
 #define PORT_LINE_HIGH 3u
 
 #define PORT_LATENCY_BUCKETS 32u
+
+/** struct port_doorbells - bit n: doorbell n was rung. hv adds bits, the daemon takes them all at once. */
+struct port_doorbells {
+	_Atomic uint64_t rung;
+	uint8_t pad[120];
+};
+static_assert(sizeof(struct port_doorbells) == 128, "a pair of cache lines");
+
+/** struct port_io - what the device did for the guest, for people. Written by the daemon only. */
+struct port_io {
+	_Atomic uint64_t count[16];		/* by enum dm_count of devmodel/dm.h */
+	_Atomic uint64_t depth;			/* requests in flight now */
+	_Atomic uint64_t doorbells;		/* turns in which a doorbell was rung */
+	_Atomic uint64_t events;		/* interrupt events raised */
+	uint64_t pad[13];
+	_Atomic uint64_t latency_log2_ns[PORT_LATENCY_BUCKETS]; /* of requests */
+};
+static_assert(sizeof(struct port_io) == 512, "layout");
+
 
 /** struct port_counters - monotonic since the port was made. First half hv's, second the daemon's. */
 struct port_counters {
@@ -200,7 +221,10 @@ struct port {
 	uint8_t pad0[PORT_PAGE - sizeof(struct port_header)];
 	struct port_consumer_line consumer; /* 0x1000 */
 	struct port_producer_line producer; /* 0x1100 */
-	uint8_t pad1[PORT_PAGE - 384 - PORT_MAX_LINES * 16 - 8 * 64];
+	struct port_doorbells doorbells;   /* 0x1180 */
+	uint8_t pad1[0x200];
+	struct port_io io;		   /* 0x1400 */
+	uint8_t pad2[0x700];
 	struct port_line line[PORT_MAX_LINES];
 	struct port_counters counters;
 	struct port_completion comp[PORT_MAX_VCPUS]; /* 0x2000 */
@@ -209,6 +233,8 @@ struct port {
 };
 static_assert(offsetof(struct port, consumer) == 0x1000, "layout");
 static_assert(offsetof(struct port, producer) == 0x1100, "layout");
+static_assert(offsetof(struct port, doorbells) == 0x1180, "layout");
+static_assert(offsetof(struct port, io) == 0x1400, "layout");
 static_assert(offsetof(struct port, line) == 0x1d00, "layout");
 static_assert(offsetof(struct port, counters) == 0x1e00, "layout");
 static_assert(offsetof(struct port, comp) == 0x2000, "layout");
@@ -257,6 +283,12 @@ void port_mark_dead(struct port_producer *pp);
  * @ret_seq: sequence number to wait for. 0, -EAGAIN: the ring is full, -EPROTO: the consumer's head
  * is nonsense (quarantine it). Any vCPU thread; does not block. */
 int port_push(struct port_producer *pp, const struct port_entry *e, uint64_t *ret_seq);
+
+/** port_ring - rings doorbell @index (< 64). Then port_needs_wake(), as after a push. Any vCPU thread. */
+void port_ring(struct port_producer *pp, unsigned index);
+
+/** port_ack - clears @bits of the pending events of @line. The caller samples the lines. Any vCPU thread. */
+void port_ack(struct port_producer *pp, unsigned line, uint32_t bits);
 
 /** port_needs_wake - after port_push(): full fence, then true if the consumer sleeps and it falls to the caller to
  * write the kick eventfd: of the producers that find it asleep just one gets true, and must kick.
@@ -308,6 +340,15 @@ int port_attach(struct port_consumer *pc, void *map, size_t size, uint32_t epoch
 
 /** port_peek - copies the next entry to *@ret if one is published. Does not consume it. */
 bool port_peek(struct port_consumer *pc, struct port_entry *ret);
+
+/** port_doorbells_take - takes all doorbells that were rung. */
+uint64_t port_doorbells_take(struct port_consumer *pc);
+
+/** port_has_work - an entry is published or a doorbell was rung. Changes nothing. */
+bool port_has_work(struct port_consumer *pc);
+
+/** port_line_event - adds @bits to the pending events of a line. True if that made one pending that was not. */
+bool port_line_event(struct port_consumer *pc, unsigned line, uint32_t bits);
 
 /** port_consume - moves the head past the entry that port_peek() showed. Call after its effects are
  * committed. Wakes a producer that waits for room. */

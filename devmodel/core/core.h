@@ -31,6 +31,7 @@ struct dm_channel {
 struct dm_hdr {
 	uint32_t levels;		  /* bit n: line n is high */
 	uint32_t edges[DM_MAX_LINES];	  /* pulses so far, as in port_line.edges */
+	uint32_t events[DM_MAX_LINES];	  /* bits to be added to port_line.pending after the commit */
 	uint32_t lost_out;		  /* bytes that found an out-queue full */
 	uint64_t timer_ns[DM_MAX_TIMERS]; /* guest time + 1; 0: off */
 	struct dm_channel ch[DM_MAX_CHANNELS];
@@ -44,6 +45,10 @@ struct dm_env {
 	int (*dma_read)(void *ctx, uint64_t gpa, void *buf, size_t len);
 	int (*dma_write)(void *ctx, uint64_t gpa, const void *buf, size_t len);
 	void *(*dma_map)(void *ctx, uint64_t gpa, size_t len, bool writable);
+	void (*random)(void *ctx, void *buf, size_t len);
+	void (*count)(void *ctx, enum dm_count what, uint64_t n);
+	void (*latency)(void *ctx, uint64_t ns);
+	void (*depth)(void *ctx, unsigned n);
 };
 
 /** struct dm_setting - one option as the config gives it. Borrowed during dm_create(). */
@@ -74,6 +79,14 @@ struct dm {
 	unsigned nlive;
 	char **values; /* of each option; NULL: its default */
 	struct log_rate rate;
+	/* set by the environment after dm_create() */
+	const struct vring_mem *mem;		/* granted windows; NULL: none */
+	const struct dm_queue_ops *queue_ops;	/* dma: copy */
+	void *queue_ctx;
+	const struct dm_io_ops *io;		/* disks and links */
+	void *io_ctx;
+	void *scratch;
+	size_t scratch_bytes;
 	uint64_t guest_errors;
 	/* the working arena, and the offsets in it */
 	uint8_t *arena;
@@ -111,6 +124,13 @@ void dm_reset(struct dm *dm);
 /** dm_serve - runs one request on the working arena. Answers in *@ret_status (enum port_status) and *@ret_data
  * (masked to the width). True: the arena may have changed and must be committed. */
 bool dm_serve(struct dm *dm, const struct port_entry *e, uint32_t *ret_status, uint64_t *ret_data);
+
+/** dm_doorbell / dm_work / dm_resume - as in dm_class. dm_work: true if it did something. */
+void dm_doorbell(struct dm *dm, unsigned index);
+bool dm_work(struct dm *dm);
+void dm_resume(struct dm *dm);
+/** dm_control_set - sets a control of the class. 0, -ENOENT: no such control, -EINVAL;  says why. */
+int dm_control_set(struct dm *dm, const char *name, const char *value, struct err *err);
 
 /** dm_input_room / dm_input - host bytes for @channel; @len is at most what room said. */
 size_t dm_input_room(struct dm *dm, unsigned channel);
@@ -164,9 +184,9 @@ unsigned dm_reg_width(const struct dm_region *region, const struct dm_reg *reg);
 unsigned dm_reg_widths(const struct dm_region *region, const struct dm_reg *reg);
 unsigned dm_reg_count(const struct dm_reg *reg);
 unsigned dm_reg_stride(const struct dm_region *region, const struct dm_reg *reg);
-/** dm_reg_shadowed - 0: reads are forwarded; 1: shadow; 2: shadow without waiting for posted writes. */
+/** dm_reg_shadowed - 0: reads are forwarded; 1: shadow; 2: shadow without waiting for posted writes; 3: pending events. */
 unsigned dm_reg_shadowed(const struct dm_reg *reg);
-/** dm_reg_write_way - 0: forwarded, 1: posted, 2: ignored. */
+/** dm_reg_write_way - 0: forwarded, 1: posted, 2: ignored, 3: doorbell, 4: acknowledges pending events. */
 unsigned dm_reg_write_way(const struct dm_reg *reg);
 
 int dm_maps_create(struct dm *dm, struct err *err);

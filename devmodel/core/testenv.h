@@ -5,6 +5,36 @@
  * up until it is taken, and after each call the arena is what a commit would make of it.
  */
 #include "devmodel/core/core.h"
+#include "vring/vring.h"
+
+#define DMT_RAM_GPA 0x40000000ull
+#define DMT_RAM_BYTES (4u << 20)
+#define DMT_FRAMES 256u
+
+/** struct dm_test_disk - the disk behind option 0 of type disk: memory. The test may change all of it. */
+struct dm_test_disk {
+	struct dm_disk_info info; /* .bytes 16 MiB, .block 512, discard and zero possible, writeback */
+	uint8_t *data;
+	int fail;      /* nonzero: what the next requests end with; not performed */
+	bool hold;     /* requests wait for dmt_disk_complete() */
+	unsigned held; /* of these: how many now */
+	unsigned flushes, discards, zeroes, requests;
+	uint32_t held_tag[DM_DISK_TAGS];
+	struct dm_disk_io held_io[DM_DISK_TAGS];
+};
+
+/** struct dm_test_link - the network behind option 0 of type net: frames in lists. */
+struct dm_test_link {
+	struct dm_link_info info; /* up, one queue pair, no offloads */
+	bool full;		  /* dm_link_send() says -EAGAIN */
+	bool listening;
+	unsigned nin, nout; /* frames that wait for the model; frames that it sent */
+	struct {
+		uint8_t *buf; /* with the 12-byte header */
+		size_t len;
+		unsigned queue;
+	} in[DMT_FRAMES], out[DMT_FRAMES];
+};
 
 /** struct dm_test - one model under test. */
 struct dm_test {
@@ -13,6 +43,14 @@ struct dm_test {
 	uint64_t now_ns, real_ns;
 	char log[512]; /* the line logged last */
 	unsigned logs;
+	uint8_t *ram; /* DMT_RAM_BYTES of guest memory at DMT_RAM_GPA */
+	struct vring_mem mem;
+	uint32_t pending[DM_MAX_LINES]; /* pending events, as the guest would read them */
+	struct dm_test_disk disk;
+	struct dm_test_link link;
+	uint64_t counts[DM_COUNTS];
+	void *scratch;
+	size_t scratch_bytes;
 };
 
 /** dmt_create - a model with @options ("name", "value", ..., NULL; NULL: none), reset. Aborts on a bad class. */
@@ -42,3 +80,22 @@ void dmt_advance(struct dm_test *t, uint64_t ns);
 size_t dmt_input(struct dm_test *t, const char *s);
 /** dmt_output - takes up to @max - 1 bytes that are queued on channel 0 into @buf, NUL-terminated. */
 size_t dmt_output(struct dm_test *t, char *buf, size_t max);
+
+/** dmt_ack - the guest clears pending events of @line. */
+void dmt_ack(struct dm_test *t, unsigned line, uint32_t bits);
+/** dmt_doorbell - rings doorbell @index; with dmt_work() until there is no work left. */
+void dmt_doorbell(struct dm_test *t, unsigned index);
+/** dmt_work - turns of left-over work, at most @max. Returns how many did something. */
+unsigned dmt_work(struct dm_test *t, unsigned max);
+/** dmt_disk_complete - ends the held request @i (of .held) with @result; performs it first if that is 0. */
+void dmt_disk_complete(struct dm_test *t, unsigned i, int result);
+/** dmt_link_frame - a frame (header of 12 zero bytes is put in front) arrives on @queue; calls link_ready. */
+void dmt_link_frame(struct dm_test *t, unsigned queue, const void *frame, size_t len);
+/** dmt_link_ready - tells the model to look at the link: room, up or down. */
+void dmt_link_ready(struct dm_test *t);
+/** dmt_control - sets a control; 0 or the model's error, with its text in t->log. */
+int dmt_control(struct dm_test *t, const char *name, const char *value);
+/** dmt_crash - the daemon dies with the last committed state; another one resumes from it. */
+void dmt_crash(struct dm_test *t);
+/** dmt_at - the test's pointer to guest memory at @gpa. */
+void *dmt_at(struct dm_test *t, uint64_t gpa);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The bell: one page of a VM, shared by hv and all its daemons, through which an interrupt reaches a running vCPU
+ * without a system call.
+ *
+ * Theory of operation. A daemon that has changed an interrupt line or event rings the bell, full fence, and looks whether a
+ * vCPU is awake. If one is, that is all: an engine that polls sees the bell before its next branch and samples
+ * the lines. If none is, the daemon writes its irq eventfd, on which the idle vCPUs sleep. An idle vCPU says so, full fence,
+ * looks at the bell, and only then sleeps: Dekker's protocol.
+ *
+ * Trust. Any daemon can write all of it. What it can do is ring for nothing, or hide another's ring until the next
+ * timer tick or exit of a vCPU, where the lines are sampled anyway. It carries no data.
+ */
+#include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BELL_MAGIC 0x4c4c4542u /* "BELL" */
+
+/** struct bell - the page. Engines that do not poll leave @awake zero, and every interrupt goes by the eventfd. */
+struct bell {
+	uint32_t magic;
+	uint8_t pad0[124];
+	_Atomic uint32_t rung; /* nonzero: sample the lines */
+	uint8_t pad1[124];
+	_Atomic uint64_t awake[8]; /* byte n, written by vCPU n only: 1 while it runs guest code and polls */
+	uint8_t pad2[64];
+};
+static_assert(offsetof(struct bell, rung) == 128, "layout");
+static_assert(offsetof(struct bell, awake) == 256, "layout");
+static_assert(sizeof(struct bell) == 384, "layout");
