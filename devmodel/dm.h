@@ -306,6 +306,9 @@ void dm_irq_pulse(struct dm *dm, unsigned line);
  * clears them through a DM_WRITE_ACK register. After this request is committed. None is lost over a crash. */
 void dm_irq_event(struct dm *dm, unsigned line, uint32_t bits);
 
+/** dm_irq_forget - the pending events of @line are cleared: the device is reset. Events added after it stay. */
+void dm_irq_forget(struct dm *dm, unsigned line);
+
 /** dm_now_ns - the guest's clock: 0 when the VM started, stands still while it is paused. */
 uint64_t dm_now_ns(struct dm *dm);
 

@@ -55,6 +55,17 @@ static int check_reg(const struct dm_class *cls, const struct dm_region *r,
 	if ((reg->reset | reg->mask) & ~width_mask(width))
 		return err_set(err, EINVAL, "register %s: reset or mask is wider than %u bytes",
 			       reg->name, width);
+	if (reg->bytes && (width != 1 || stride != 1 || !reg->field || dm_reg_count(reg) % 8 ||
+			   reg->offset % 8 || (reg->field - 1) % 8))
+		return err_set(err, EINVAL,
+			       "register %s: a run of bytes has a field, and its place and length "
+			       "are multiples of 8",
+			       reg->name);
+	if (reg->write == DM_WRITE_DOORBELL && !cls->doorbell)
+		return err_set(err, EINVAL, "register %s: the class has no doorbell()", reg->name);
+	if ((reg->write == DM_WRITE_ACK || reg->read == DM_READ_PENDING) && !cls->irqs)
+		return err_set(err, EINVAL, "register %s: the class has no interrupt line",
+			       reg->name);
 	if ((reg->access == DM_W1C || reg->access == DM_RC) && !reg->field && !call)
 		return err_set(err, EINVAL, "register %s: needs a field", reg->name);
 	for (const struct dm_bits *b = reg->bits; b && b->name; b++)
@@ -85,10 +96,12 @@ static int check_region(const struct dm_class *cls, const struct dm_region *r, s
 
 static int check_options(const struct dm_class *cls, struct err *err)
 {
-	unsigned n = 0, channels = 0;
+	unsigned n = 0, channels = 0, disks = 0, links = 0;
 	for (const struct dm_option *o = cls->options; o && o->name; o++) {
 		channels += o->type == DM_OPT_CHARDEV;
-		if (o->type < DM_OPT_STRING || o->type > DM_OPT_CHARDEV)
+		disks += o->type == DM_OPT_DISK;
+		links += o->type == DM_OPT_NET;
+		if (o->type < DM_OPT_STRING || o->type > DM_OPT_SINK)
 			return err_set(err, EINVAL, "option %s: no type", o->name);
 		if (o->def && !dm_option_check(o, o->def, err)) {
 			err_prefix(err, "default of ");
@@ -99,6 +112,13 @@ static int check_options(const struct dm_class *cls, struct err *err)
 	if (n > LIMIT_OPTIONS || channels > DM_MAX_CHANNELS)
 		return err_set(err, EINVAL, "%u options, %u of them channels: at most %d and %u", n,
 			       channels, LIMIT_OPTIONS, DM_MAX_CHANNELS);
+	if (disks > DM_MAX_DISKS || links > DM_MAX_LINKS)
+		return err_set(err, EINVAL, "%u disks and %u links: at most %u and %u", disks,
+			       links, DM_MAX_DISKS, DM_MAX_LINKS);
+	if ((disks && !cls->disk_done) || (links && !cls->link_ready) ||
+	    ((disks || links) && !cls->host))
+		return err_set(err, EINVAL,
+			       "disks or links without host, disk_done() or link_ready()");
 	return 0;
 }
 

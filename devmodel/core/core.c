@@ -127,6 +127,7 @@ void dm_destroy(struct dm *dm)
 	for (unsigned k = 0; dm->values && k < dm->options; k++)
 		free(dm->values[k]);
 	free(dm->values);
+	free(dm->scratch);
 	dm_maps_destroy(dm);
 	free(dm);
 }
@@ -139,6 +140,8 @@ static void state_reset(struct dm *dm)
 			for (unsigned i = 0; r->field && i < dm_reg_count(r); i++)
 				dm_reg_put(dm, dm->state, r, i, r->reset);
 	dm->hdr->levels = 0;
+	memset(dm->hdr->events, 0, sizeof(dm->hdr->events));
+	dm->hdr->forget = (1u << dm->cls->irqs) - 1;
 	memset(dm->hdr->timer_ns, 0, sizeof(dm->hdr->timer_ns));
 	if (dm->cls->reset)
 		dm->cls->reset(dm, dm->state);
@@ -178,6 +181,10 @@ static bool serve_read(struct dm *dm, const struct port_entry *e, uint64_t *ret_
 	const struct dm_reg *reg = ref.reg;
 	bool dirty = false;
 	uint64_t v;
+	if (reg->bytes) {
+		*ret_data = dm_reg_bytes_get(dm->state, reg, ref.index, e->width);
+		return false;
+	}
 	if (reg->read == DM_READ_CALL || reg->read == DM_READ_PURE) {
 		struct dm_io io = {
 			.reg = reg, .region = e->range, .index = ref.index, .width = e->width};
@@ -194,6 +201,31 @@ static bool serve_read(struct dm *dm, const struct port_entry *e, uint64_t *ret_
 	return dirty;
 }
 
+static bool serve_doorbell(struct dm *dm, const struct port_entry *e)
+{
+	if (e->value >= DM_MAX_DOORBELLS)
+		return bad_access(dm, e, "there is no such doorbell");
+	dm_doorbell(dm, (unsigned)e->value);
+	return true;
+}
+
+static bool serve_bytes_write(struct dm *dm, const struct port_entry *e,
+			      const struct dm_reg_ref *ref)
+{
+	struct dm_io io = {
+		.reg = ref->reg,
+		.region = e->range,
+		.index = ref->index,
+		.width = e->width,
+		.value = e->value & width_mask(e->width),
+		.old = dm_reg_bytes_get(dm->state, ref->reg, ref->index, e->width),
+	};
+	dm_reg_bytes_put(dm->state, ref->reg, ref->index, e->width, io.value);
+	if (dm->cls->write)
+		dm->cls->write(dm, dm->state, &io);
+	return true;
+}
+
 static bool serve_write(struct dm *dm, const struct port_entry *e)
 {
 	struct dm_reg_ref ref;
@@ -203,6 +235,12 @@ static bool serve_write(struct dm *dm, const struct port_entry *e)
 	const struct dm_reg *reg = ref.reg;
 	if (reg->access == DM_RO || reg->access == DM_RC)
 		return false;
+	if (reg->write == DM_WRITE_DOORBELL)
+		return serve_doorbell(dm, e);
+	if (reg->write == DM_WRITE_ACK)
+		return false; /* the core's */
+	if (reg->bytes)
+		return serve_bytes_write(dm, e, &ref);
 	const struct dm_region *r = &dm->cls->regions[e->range];
 	uint64_t full = width_mask(dm_reg_width(r, reg));
 	uint64_t mask = reg->mask ? reg->mask : full;
@@ -245,6 +283,37 @@ bool dm_serve(struct dm *dm, const struct port_entry *e, uint32_t *ret_status, u
 		dm_guest_error(dm, "request with unknown operation %u", e->op);
 		return false;
 	}
+}
+
+/* ---- doorbells, work, controls ------------------------------------------------------------------------- */
+
+void dm_doorbell(struct dm *dm, unsigned index)
+{
+	if (dm->cls->doorbell && index < DM_MAX_DOORBELLS)
+		dm->cls->doorbell(dm, dm->state, index);
+}
+
+bool dm_work(struct dm *dm)
+{
+	return dm->cls->work && dm->cls->work(dm, dm->state);
+}
+
+void dm_resume(struct dm *dm)
+{
+	if (dm->cls->resume)
+		dm->cls->resume(dm, dm->state);
+}
+
+int dm_control_set(struct dm *dm, const char *name, const char *value, struct err *err)
+{
+	char why[160] = "it was refused";
+	const struct dm_control *c = dm->cls->controls;
+	while (c && c->name && strcmp(c->name, name) != 0)
+		c++;
+	if (!c || !c->name)
+		return err_set(err, ENOENT, "model %s has no control '%s'", dm->cls->name, name);
+	int rc = dm->cls->control(dm, dm->state, name, value, why, sizeof(why));
+	return rc ? err_set(err, -rc, "%s cannot become '%s': %s", name, value, why) : 0;
 }
 
 /* ---- host channels ----------------------------------------------------------------------------------- */
@@ -329,6 +398,19 @@ void dm_irq_pulse(struct dm *dm, unsigned line)
 {
 	CHECK(line < dm->cls->irqs);
 	dm->hdr->edges[line]++;
+}
+
+void dm_irq_event(struct dm *dm, unsigned line, uint32_t bits)
+{
+	CHECK(line < dm->cls->irqs);
+	dm->hdr->events[line] |= bits;
+}
+
+void dm_irq_forget(struct dm *dm, unsigned line)
+{
+	CHECK(line < dm->cls->irqs);
+	dm->hdr->events[line] = 0;
+	dm->hdr->forget |= 1u << line;
 }
 
 void dm_timer_set(struct dm *dm, unsigned timer, uint64_t at_ns)

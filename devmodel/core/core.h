@@ -29,22 +29,20 @@ struct dm_channel {
 
 /** struct dm_hdr - the environment's part of the arena. */
 struct dm_hdr {
-	uint32_t levels;		  /* bit n: line n is high */
-	uint32_t edges[DM_MAX_LINES];	  /* pulses so far, as in port_line.edges */
-	uint32_t events[DM_MAX_LINES];	  /* bits to be added to port_line.pending after the commit */
-	uint32_t lost_out;		  /* bytes that found an out-queue full */
+	uint32_t levels;	       /* bit n: line n is high */
+	uint32_t edges[DM_MAX_LINES];  /* pulses so far, as in port_line.edges */
+	uint32_t events[DM_MAX_LINES]; /* bits to be added to port_line.pending after the commit */
+	uint32_t forget;	       /* bit n: clear the pending events of line n before that */
+	uint32_t lost_out;	       /* bytes that found an out-queue full */
 	uint64_t timer_ns[DM_MAX_TIMERS]; /* guest time + 1; 0: off */
 	struct dm_channel ch[DM_MAX_CHANNELS];
 };
 
-/** struct dm_env - what a model's environment can do. @ctx is passed to each. dma_* may be NULL. */
+/** struct dm_env - what a model's environment can do. @ctx is passed to each. count, latency and depth may be NULL. */
 struct dm_env {
 	uint64_t (*now_ns)(void *ctx);
 	uint64_t (*realtime_ns)(void *ctx);
 	void (*log)(void *ctx, enum dm_level level, const char *text);
-	int (*dma_read)(void *ctx, uint64_t gpa, void *buf, size_t len);
-	int (*dma_write)(void *ctx, uint64_t gpa, const void *buf, size_t len);
-	void *(*dma_map)(void *ctx, uint64_t gpa, size_t len, bool writable);
 	void (*random)(void *ctx, void *buf, size_t len);
 	void (*count)(void *ctx, enum dm_count what, uint64_t n);
 	void (*latency)(void *ctx, uint64_t ns);
@@ -80,10 +78,10 @@ struct dm {
 	char **values; /* of each option; NULL: its default */
 	struct log_rate rate;
 	/* set by the environment after dm_create() */
-	const struct vring_mem *mem;		/* granted windows; NULL: none */
-	const struct dm_queue_ops *queue_ops;	/* dma: copy */
+	const struct vring_mem *mem;	      /* granted windows; NULL: none */
+	const struct dm_queue_ops *queue_ops; /* dma: copy */
 	void *queue_ctx;
-	const struct dm_io_ops *io;		/* disks and links */
+	const struct dm_io_ops *io; /* disks and links */
 	void *io_ctx;
 	void *scratch;
 	size_t scratch_bytes;
@@ -179,6 +177,10 @@ uint64_t dm_reg_get(const struct dm *dm, const void *state, const struct dm_reg 
 		    unsigned index);
 void dm_reg_put(const struct dm *dm, void *state, const struct dm_reg *reg, unsigned index,
 		uint64_t value);
+/** dm_reg_bytes_get / _put - @width bytes from byte @at on of a register that is a run of bytes. */
+uint64_t dm_reg_bytes_get(const void *state, const struct dm_reg *reg, unsigned at, unsigned width);
+void dm_reg_bytes_put(void *state, const struct dm_reg *reg, unsigned at, unsigned width,
+		      uint64_t value);
 /** dm_reg_width / _widths / _count / _stride - a register's geometry with the defaults filled in. */
 unsigned dm_reg_width(const struct dm_region *region, const struct dm_reg *reg);
 unsigned dm_reg_widths(const struct dm_region *region, const struct dm_reg *reg);

@@ -65,14 +65,15 @@ static void fill_reg(Outrigger__RegisterDescription *d, const struct dm_region *
 		     const struct dm_reg *r)
 {
 	static const char *const access[] = {"?", "RO", "RW", "WO", "W1C", "RC"};
-	static const char *const write_way[] = {"forward", "post", "ignore"};
+	static const char *const read_way[] = {"forward", "shadow", "shadow", "pending"};
+	static const char *const write_way[] = {"forward", "post", "ignore", "doorbell", "ack"};
 	d->name = borrow(r->name);
 	d->offset = r->offset;
 	d->width = dm_reg_width(region, r);
 	d->access = borrow(access[r->access]);
 	d->reset = r->reset;
 	d->mask = r->mask ? r->mask : (d->width >= 8 ? ~0ull : (1ull << (d->width * 8)) - 1);
-	d->read_way = borrow(dm_reg_shadowed(r) ? "shadow" : "forward");
+	d->read_way = borrow(read_way[dm_reg_shadowed(r)]);
 	d->write_way = borrow(write_way[dm_reg_write_way(r)]);
 	d->count = dm_reg_count(r);
 	d->stride = dm_reg_stride(region, r);
@@ -127,6 +128,20 @@ static void fill_options(Outrigger__ModelDescription *m, const struct dm_class *
 	}
 }
 
+static void fill_controls(Outrigger__ModelDescription *m, const struct dm_class *cls)
+{
+	size_t n = 0;
+	while (cls->controls && cls->controls[n].name)
+		n++;
+	m->n_controls = n;
+	m->controls = need(n, sizeof(*m->controls));
+	FILL(m->controls, n, outrigger__option_description__init, Outrigger__OptionDescription);
+	for (size_t i = 0; i < n; i++) {
+		m->controls[i]->name = borrow(cls->controls[i].name);
+		m->controls[i]->help = borrow(cls->controls[i].help);
+	}
+}
+
 static void fill_fdt(Outrigger__ModelDescription *m, const struct dm_class *cls)
 {
 	Outrigger__FdtDescription *f = need(1, sizeof(*f));
@@ -160,6 +175,7 @@ Outrigger__ModelDescription *describe_model(const struct dm_class *cls)
 	for (size_t i = 0; i < n; i++)
 		fill_region(m->regions[i], &cls->regions[i]);
 	fill_options(m, cls);
+	fill_controls(m, cls);
 	fill_fdt(m, cls);
 	for (n = 0; cls->syscalls && cls->syscalls[n].name;)
 		n++;
@@ -193,6 +209,9 @@ void describe_free(Outrigger__ModelDescription *m)
 		free(m->options[i]);
 	}
 	free(m->options);
+	for (size_t i = 0; i < m->n_controls; i++)
+		free(m->controls[i]);
+	free(m->controls);
 	free(m->fdt->compatible);
 	free(m->fdt->clock_names);
 	free(m->fdt);

@@ -122,7 +122,17 @@ static void add_bits(struct dm_text *t, const struct dm_bits *b, uint64_t v)
 /* A register whose reading has an effect, or no stored value, is not shown. */
 static bool shown(const struct dm_reg *r)
 {
-	return r->access != DM_WO && r->read != DM_READ_CALL;
+	return r->access != DM_WO && r->read != DM_READ_CALL && r->read != DM_READ_PENDING;
+}
+
+static void add_bytes(struct dm *dm, struct dm_text *t, const struct dm_reg *r)
+{
+	dm_text_addf(t, "%s{\"name\": \"%s\", \"offset\": %u, \"bytes\": \"", t->first ? "" : ", ",
+		     r->name, r->offset);
+	t->first = false;
+	for (unsigned i = 0; i < r->count; i++)
+		dm_text_addf(t, "%02x", (unsigned)dm_reg_bytes_get(dm->state, r, i, 1));
+	dm_text_addf(t, "\"}");
 }
 
 static void add_reg(struct dm *dm, struct dm_text *t, unsigned n, const struct dm_reg *r,
@@ -155,8 +165,11 @@ static void add_regions(struct dm *dm, struct dm_text *t)
 			     region->name);
 		t->first = true;
 		for (const struct dm_reg *r = region->regs; r && r->name; r++)
-			for (unsigned i = 0; shown(r) && i < dm_reg_count(r); i++)
-				add_reg(dm, t, n, r, i);
+			if (r->bytes)
+				add_bytes(dm, t, r);
+			else
+				for (unsigned i = 0; shown(r) && i < dm_reg_count(r); i++)
+					add_reg(dm, t, n, r, i);
 		dm_text_addf(t, "]}");
 	}
 }

@@ -11,7 +11,8 @@
 static const char *const type_names[] = {
 	[DM_OPT_STRING] = "string", [DM_OPT_BOOL] = "bool",	    [DM_OPT_U64] = "u64",
 	[DM_OPT_SIZE] = "size",	    [DM_OPT_DURATION] = "duration", [DM_OPT_ENUM] = "enum",
-	[DM_OPT_TIME] = "time",	    [DM_OPT_CHARDEV] = "chardev",
+	[DM_OPT_TIME] = "time",	    [DM_OPT_CHARDEV] = "chardev",   [DM_OPT_DISK] = "disk",
+	[DM_OPT_NET] = "net",	    [DM_OPT_SINK] = "sink",
 };
 
 const char *dm_option_type_name(enum dm_option_type type)
@@ -111,6 +112,9 @@ bool dm_option_check(const struct dm_option *o, const char *v, struct err *err)
 	switch (o->type) {
 	case DM_OPT_STRING:
 	case DM_OPT_CHARDEV:
+	case DM_OPT_DISK:
+	case DM_OPT_NET:
+	case DM_OPT_SINK:
 		break;
 	case DM_OPT_BOOL:
 		ok = !parse_bool(v, &b);

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /** struct dm_shadow_reg - one element of a shadow register with a field, and what was published last. */
 struct dm_shadow_reg {
@@ -42,6 +43,8 @@ unsigned dm_reg_shadowed(const struct dm_reg *reg)
 {
 	if (reg->read == DM_READ_SHADOW_NOW)
 		return 2;
+	if (reg->read == DM_READ_PENDING)
+		return 3;
 	return reg->read == DM_READ_AUTO && reg->access != DM_RC;
 }
 
@@ -49,7 +52,16 @@ unsigned dm_reg_write_way(const struct dm_reg *reg)
 {
 	if (reg->access == DM_RO || reg->access == DM_RC)
 		return 2;
-	return reg->write == DM_WRITE_POST;
+	switch (reg->write) {
+	case DM_WRITE_POST:
+		return 1;
+	case DM_WRITE_DOORBELL:
+		return 3;
+	case DM_WRITE_ACK:
+		return 4;
+	default:
+		return 0;
+	}
 }
 
 static unsigned field_elem(const struct dm_reg *reg)
@@ -101,6 +113,19 @@ void dm_reg_put(const struct dm *dm, void *state, const struct dm_reg *reg, unsi
 	}
 }
 
+uint64_t dm_reg_bytes_get(const void *state, const struct dm_reg *reg, unsigned at, unsigned width)
+{
+	uint64_t v = 0;
+	memcpy(&v, (const uint8_t *)state + reg->field - 1 + at, width);
+	return v;
+}
+
+void dm_reg_bytes_put(void *state, const struct dm_reg *reg, unsigned at, unsigned width,
+		      uint64_t value)
+{
+	memcpy((uint8_t *)state + reg->field - 1 + at, &value, width);
+}
+
 const char *dm_reg_find(const struct dm *dm, unsigned region, uint32_t offset, unsigned width,
 			struct dm_reg_ref *ret)
 {
@@ -118,7 +143,7 @@ const char *dm_reg_find(const struct dm *dm, unsigned region, uint32_t offset, u
 	uint32_t rel = offset - reg->offset;
 	unsigned index = dm_reg_count(reg) > 1 ? rel / stride : 0;
 	uint32_t byte = rel - index * stride;
-	if (byte + width > rw)
+	if (reg->bytes ? index + width > reg->count : byte + width > rw)
 		return "access crosses the register's end";
 	if (!(dm_reg_widths(r, reg) & width))
 		return "width not allowed there";
@@ -204,10 +229,19 @@ void dm_maps_destroy(struct dm *dm)
 
 /* ---- the shadow pages ---------------------------------------------------------------------------- */
 
+#define BYTES_CHUNK 8u /* a run of bytes is published by these */
+
+/* Its value is in the shadow page. (Pending events are read from the line.) */
+static bool in_shadow(const struct dm_reg *reg)
+{
+	unsigned s = dm_reg_shadowed(reg);
+	return s == 1 || s == 2;
+}
+
 static bool region_has_shadow(const struct dm_region *r)
 {
 	for (const struct dm_reg *reg = r->regs; reg && reg->name; reg++)
-		if (dm_reg_shadowed(reg))
+		if (in_shadow(reg))
 			return true;
 	return false;
 }
@@ -243,10 +277,18 @@ static unsigned count_shadow(const struct dm *dm)
 		if (dm->map[i].shadow_page < 0)
 			continue;
 		for (const struct dm_reg *reg = dm->cls->regions[i].regs; reg->name; reg++)
-			if (dm_reg_shadowed(reg))
-				n += dm_reg_count(reg);
+			if (in_shadow(reg))
+				n += reg->bytes ? reg->count / BYTES_CHUNK : dm_reg_count(reg);
 	}
 	return n;
+}
+
+static uint64_t shadow_value(const struct dm *dm, const struct dm_reg *reg, unsigned index)
+{
+	if (reg->access == DM_WO)
+		return 0;
+	return reg->bytes ? dm_reg_bytes_get(dm->state, reg, index * BYTES_CHUNK, BYTES_CHUNK)
+			  : dm_reg_get(dm, dm->state, reg, index);
 }
 
 /* Publishes everything and rebuilds the list of elements whose value can change. */
@@ -263,12 +305,12 @@ static void shadow_publish_all(struct dm *dm, dm_shadow_fn fn, void *ctx)
 			continue;
 		uint32_t base = (uint32_t)dm->map[i].shadow_page * PORT_PAGE;
 		for (const struct dm_reg *reg = r->regs; reg->name; reg++) {
-			unsigned width = dm_reg_width(r, reg);
-			for (unsigned k = 0; dm_reg_shadowed(reg) && k < dm_reg_count(reg); k++) {
-				uint32_t off = base + reg->offset + k * dm_reg_stride(r, reg);
-				uint64_t v = reg->access == DM_WO
-						     ? 0
-						     : dm_reg_get(dm, dm->state, reg, k);
+			unsigned width = reg->bytes ? BYTES_CHUNK : dm_reg_width(r, reg);
+			unsigned step = reg->bytes ? BYTES_CHUNK : dm_reg_stride(r, reg);
+			unsigned count = reg->bytes ? reg->count / BYTES_CHUNK : dm_reg_count(reg);
+			for (unsigned k = 0; in_shadow(reg) && k < count; k++) {
+				uint32_t off = base + reg->offset + k * step;
+				uint64_t v = shadow_value(dm, reg, k);
 				fn(ctx, off, width, v);
 				if (reg->field && reg->access != DM_WO)
 					dm->live[dm->nlive++] = (struct dm_shadow_reg){
@@ -286,7 +328,7 @@ void dm_shadow_refresh(struct dm *dm, bool all, dm_shadow_fn fn, void *ctx)
 	}
 	for (unsigned i = 0; i < dm->nlive; i++) {
 		struct dm_shadow_reg *s = &dm->live[i];
-		uint64_t v = dm_reg_get(dm, dm->state, s->reg, s->index);
+		uint64_t v = shadow_value(dm, s->reg, s->index);
 		if (v == s->last)
 			continue;
 		s->last = v;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devmodel/core/testenv.h"
+#include "devmodel/core/testio.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define WORK_MAX 100000u
 
 static uint64_t t_now(void *ctx)
 {
@@ -22,7 +25,37 @@ static void t_log(void *ctx, enum dm_level level, const char *text)
 	snprintf(t->log, sizeof(t->log), "%s", text);
 }
 
-static const struct dm_env test_env = {.now_ns = t_now, .realtime_ns = t_real, .log = t_log};
+static void t_random(void *ctx, void *buf, size_t len)
+{
+	struct dm_test *t = ctx;
+	uint8_t *p = buf;
+	while (len--) { /* repeatable: a test compares */
+		t->random = t->random * 6364136223846793005ull + 1442695040888963407ull;
+		*p++ = (uint8_t)(t->random >> 56);
+	}
+}
+
+static void t_count(void *ctx, enum dm_count what, uint64_t n)
+{
+	((struct dm_test *)ctx)->counts[what] += n;
+}
+
+static const struct dm_env test_env = {
+	.now_ns = t_now, .realtime_ns = t_real, .log = t_log, .random = t_random, .count = t_count};
+
+/* What a daemon does after a commit. */
+static void settle(struct dm_test *t)
+{
+	struct dm_hdr *h = t->dm->hdr;
+	for (unsigned i = 0; i < t->dm->cls->irqs; i++) {
+		if (h->forget >> i & 1)
+			t->pending[i] = 0;
+		t->pending[i] |= h->events[i];
+		h->events[i] = 0;
+	}
+	h->forget = 0;
+	memcpy(t->committed, t->arena, t->dm->arena_bytes);
+}
 
 struct dm_test *dmt_create(const struct dm_class *cls, const char *const *options)
 {
@@ -39,15 +72,25 @@ struct dm_test *dmt_create(const struct dm_class *cls, const char *const *option
 		abort();
 	}
 	t->arena = calloc(1, t->dm->arena_bytes);
-	CHECK(t->arena);
+	t->committed = calloc(1, t->dm->arena_bytes);
+	t->ram = calloc(1, DMT_RAM_BYTES);
+	CHECK(t->arena && t->committed && t->ram);
+	t->mem = (struct vring_mem){.n = 1, .win = {{DMT_RAM_GPA, DMT_RAM_BYTES, t->ram, true}}};
+	if (cls->dma)
+		t->dm->mem = &t->mem;
+	testio_open(t);
 	dm_bind(t->dm, t->arena);
 	dm_pristine(t->dm);
+	settle(t);
 	return t;
 }
 
 void dmt_destroy(struct dm_test *t)
 {
 	dm_destroy(t->dm);
+	testio_close(t);
+	free(t->ram);
+	free(t->committed);
 	free(t->arena);
 	free(t);
 }
@@ -58,8 +101,20 @@ static uint64_t access(struct dm_test *t, uint8_t op, uint32_t offset, unsigned 
 		.op = op, .width = (uint8_t)width, .offset = offset, .value = v, .seq = 1};
 	uint32_t status;
 	uint64_t data;
+	struct dm_reg_ref ref;
+	if ((op == PORT_OP_READ || op == PORT_OP_WRITE) &&
+	    !dm_reg_find(t->dm, 0, offset, width, &ref)) {
+		/* What hv answers by itself. */
+		if (op == PORT_OP_READ && ref.reg->read == DM_READ_PENDING)
+			return t->pending[0];
+		if (op == PORT_OP_WRITE && ref.reg->write == DM_WRITE_ACK) {
+			dmt_ack(t, 0, (uint32_t)v);
+			return 0;
+		}
+	}
 	dm_serve(t->dm, &e, &status, &data);
 	CHECK(status == PORT_STATUS_OK);
+	settle(t);
 	return data;
 }
 
@@ -80,7 +135,7 @@ void dmt_reset(struct dm_test *t)
 
 bool dmt_line(const struct dm_test *t, unsigned line)
 {
-	return t->dm->hdr->levels >> line & 1;
+	return (t->dm->hdr->levels >> line & 1) || t->pending[line];
 }
 
 void dmt_advance(struct dm_test *t, uint64_t ns)
@@ -91,7 +146,9 @@ void dmt_advance(struct dm_test *t, uint64_t ns)
 		uint64_t to = next > end ? end : next < t->now_ns ? t->now_ns : next;
 		t->real_ns += to - t->now_ns;
 		t->now_ns = to;
-		if (!dm_timers_run(t->dm, t->now_ns) && to == end)
+		bool ran = dm_timers_run(t->dm, t->now_ns);
+		settle(t);
+		if (!ran && to == end)
 			return;
 	}
 }
@@ -105,6 +162,7 @@ size_t dmt_input(struct dm_test *t, const char *s)
 			break;
 		size_t n = len - done < room ? len - done : room;
 		dm_input(t->dm, 0, (const uint8_t *)s + done, n);
+		settle(t);
 		done += n;
 	}
 	return done;
@@ -118,8 +176,72 @@ size_t dmt_output(struct dm_test *t, char *buf, size_t max)
 		n = n < max - 1 - at ? n : max - 1 - at;
 		memcpy(buf + at, p, n);
 		dm_output_consume(t->dm, 0, n);
+		settle(t);
 		at += n;
 	}
 	buf[at] = 0;
 	return at;
+}
+
+/* ---- doorbells, work, controls, crashes ---------------------------------------------------------------- */
+
+void dmt_ack(struct dm_test *t, unsigned line, uint32_t bits)
+{
+	t->pending[line] &= ~bits;
+}
+
+void dmt_doorbell(struct dm_test *t, unsigned index)
+{
+	dm_doorbell(t->dm, index);
+	settle(t);
+	testio_run(t);
+	dmt_work(t, WORK_MAX);
+}
+
+unsigned dmt_work(struct dm_test *t, unsigned max)
+{
+	unsigned n = 0;
+	while (n < max && dm_work(t->dm)) {
+		settle(t);
+		testio_run(t);
+		n++;
+	}
+	CHECK(max != WORK_MAX || n < WORK_MAX); /* a model that never comes to rest */
+	settle(t);
+	return n;
+}
+
+int dmt_control(struct dm_test *t, const char *name, const char *value)
+{
+	struct err err = {0};
+	int rc = dm_control_set(t->dm, name, value, &err);
+	if (rc)
+		snprintf(t->log, sizeof(t->log), "%s", err.msg);
+	settle(t);
+	testio_run(t);
+	return rc;
+}
+
+void dmt_crash(struct dm_test *t)
+{
+	memcpy(t->arena, t->committed, t->dm->arena_bytes);
+	testio_forget(t);
+	dm_resume(t->dm);
+	settle(t);
+	for (unsigned i = 0; i < DM_MAX_DOORBELLS; i++)
+		dm_doorbell(t->dm, i);
+	settle(t);
+	testio_run(t);
+	dmt_work(t, WORK_MAX);
+}
+
+void dmt_settle(struct dm_test *t)
+{
+	settle(t);
+}
+
+void *dmt_at(struct dm_test *t, uint64_t gpa)
+{
+	CHECK(gpa >= DMT_RAM_GPA && gpa - DMT_RAM_GPA < DMT_RAM_BYTES);
+	return t->ram + (gpa - DMT_RAM_GPA);
 }

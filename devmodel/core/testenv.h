@@ -13,7 +13,8 @@
 
 /** struct dm_test_disk - the disk behind option 0 of type disk: memory. The test may change all of it. */
 struct dm_test_disk {
-	struct dm_disk_info info; /* .bytes 16 MiB, .block 512, discard and zero possible, writeback */
+	struct dm_disk_info
+		info; /* .bytes 16 MiB, .block 512, discard and zero possible, writeback */
 	uint8_t *data;
 	int fail;      /* nonzero: what the next requests end with; not performed */
 	bool hold;     /* requests wait for dmt_disk_complete() */
@@ -41,7 +42,7 @@ struct dm_test {
 	struct dm *dm;
 	void *arena;
 	uint64_t now_ns, real_ns;
-	char log[512]; /* the line logged last */
+	char log[1024]; /* the line logged last */
 	unsigned logs;
 	uint8_t *ram; /* DMT_RAM_BYTES of guest memory at DMT_RAM_GPA */
 	struct vring_mem mem;
@@ -49,8 +50,8 @@ struct dm_test {
 	struct dm_test_disk disk;
 	struct dm_test_link link;
 	uint64_t counts[DM_COUNTS];
-	void *scratch;
-	size_t scratch_bytes;
+	void *committed; /* what a crash goes back to */
+	uint64_t random;
 };
 
 /** dmt_create - a model with @options ("name", "value", ..., NULL; NULL: none), reset. Aborts on a bad class. */
@@ -97,5 +98,7 @@ void dmt_link_ready(struct dm_test *t);
 int dmt_control(struct dm_test *t, const char *name, const char *value);
 /** dmt_crash - the daemon dies with the last committed state; another one resumes from it. */
 void dmt_crash(struct dm_test *t);
+/** dmt_settle - carries out what the model left in its state: for tests that call the model by themselves. */
+void dmt_settle(struct dm_test *t);
 /** dmt_at - the test's pointer to guest memory at @gpa. */
 void *dmt_at(struct dm_test *t, uint64_t gpa);
