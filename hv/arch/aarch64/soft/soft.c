@@ -172,6 +172,7 @@ static void soft_vcpu_reset(struct engine_vcpu *ev, const struct engine_boot *bo
 	v->cpu.pc = boot->entry;
 	memcpy(v->cpu.x, boot->args, sizeof(boot->args));
 	pthread_mutex_lock(&v->vm->power_lock);
+	atomic_fetch_and(&v->cpu.attention, ~ATTN_POWER);
 	atomic_store(&v->power, boot->powered_on ? POWER_ON : POWER_OFF);
 	pthread_mutex_unlock(&v->vm->power_lock);
 }

@@ -22,10 +22,11 @@ static int64_t power_cpu_on(void *opaque, unsigned index, uint64_t entry, uint64
 		v->power = POWER_ON_PENDING;
 		v->on_entry = entry;
 		v->on_context = context;
+		/* Under the lock, as vcpu_power_up() clears it: set later, it could come after the
+		 * vCPU has seen the new state, and would stay set while that runs. */
+		vcpu_attention(v, ATTN_POWER);
 	}
 	pthread_mutex_unlock(&vm->power_lock);
-	if (!rc)
-		vcpu_attention(v, ATTN_POWER);
 	return rc;
 }
 
@@ -68,6 +69,7 @@ bool vcpu_power_up(struct soft_vcpu *v)
 	bool on;
 
 	pthread_mutex_lock(&v->vm->power_lock);
+	atomic_fetch_and(&v->cpu.attention, ~ATTN_POWER);
 	if (v->power == POWER_ON_PENDING) {
 		vcpu_cpu_reset(v);
 		v->cpu.pc = v->on_entry;

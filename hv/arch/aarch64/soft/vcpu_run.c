@@ -44,10 +44,17 @@ static bool line_changed(const struct cpu *c)
 {
 	if (!c->excl_valid)
 		return false;
-	const volatile mem32 *p = (const volatile mem32 *)(c->excl_addr & ~3ull);
-	uint32_t shift = (uint32_t)(c->excl_addr & 3) * 8;
-	uint32_t mask = c->excl_size == 0 ? 0xff : c->excl_size == 1 ? 0xffff : ~0u;
-	return ((*p >> shift) & mask) != ((uint32_t)c->excl_val[0] & mask);
+	const volatile void *p = (const volatile void *)c->excl_addr;
+	switch (c->excl_size) {
+	case 0:
+		return *(const volatile mem8 *)p != (uint8_t)c->excl_val[0];
+	case 1:
+		return *(const volatile mem16 *)p != (uint16_t)c->excl_val[0];
+	case 2:
+		return *(const volatile mem32 *)p != (uint32_t)c->excl_val[0];
+	default: /* of a pair the first half, or both halves of a pair of words */
+		return *(const volatile mem64 *)p != c->excl_val[0];
+	}
 }
 
 /** wait_event - WFE. True once it is over. */
@@ -55,14 +62,16 @@ static bool wait_event(struct soft_vcpu *v)
 {
 	struct cpu *c = &v->cpu;
 
+	/* An interrupt that is masked does not end WFE: spin locks are waited for with IRQs off. */
+	cpu_attn_update(c);
 	for (unsigned i = 0; i < WFE_SPINS; i++) {
-		if (line_changed(c) || atomic_load(&c->attention))
+		if (line_changed(c) || atomic_load(&c->attention) & c->attn_mask)
 			break;
 		cpu_relax();
 	}
-	if (!c->event && !line_changed(c) && !atomic_load(&c->attention)) {
+	if (!c->event && !line_changed(c) && !(atomic_load(&c->attention) & c->attn_mask)) {
 		vcpu_leave(v);
-		vcpu_sleep(v, ~0u, WFE_SLEEP_NS);
+		vcpu_sleep(v, c->attn_mask, WFE_SLEEP_NS);
 		vcpu_enter(v);
 	}
 	c->event = false;
@@ -113,7 +122,6 @@ static bool run_off(struct soft_vcpu *v, struct vm_exit *exit)
 	struct cpu *c = &v->cpu;
 
 	for (;;) {
-		atomic_fetch_and(&c->attention, ~ATTN_POWER);
 		if (vcpu_power_up(v))
 			return false;
 		if (run_attention(v, atomic_load(&c->attention), exit))
