@@ -11,7 +11,7 @@
 #include "devmodel/dm.h"
 #include "vring/vring.h"
 
-#define VIRTIO_QUEUES_MAX 17u	  /* of one device: 8 pairs and a control queue */
+#define VIRTIO_QUEUES_MAX 18u	  /* of one device: 8 pairs and two control queues */
 #define VIRTIO_CONFIG_BYTES 256u  /* device-specific configuration, from offset 0x100 on */
 #define VIRTIO_REGION_BYTES 0x200u
 #define VIRTIO_VENDOR 0x4754524fu /* "ORTG" read little-endian */

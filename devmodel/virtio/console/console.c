@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * virtio-console: console and byte streams (virtio 1.2, section 5.3).
+ *
+ * Port 0 is the console, channel 0 its host end. Further ports are named byte streams; with them the device offers
+ * MULTIPORT and the control queues (console_control.c). A device with one port offers it not: its size is then in the
+ * configuration only, where every driver agrees on the order of the two numbers.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "devmodel/virtio/console/console.h"
+
+/* Configuration, 5.3.4. */
+enum { CFG_COLS = 0, CFG_ROWS = 2, CFG_MAX_PORTS = 4, CFG_EMERG_WR = 8, CFG_BYTES = 12 };
+
+/* "COLSxROWS", each up to 65535. */
+static bool parse_size(const char *text, uint16_t *ret_cols, uint16_t *ret_rows)
+{
+	unsigned cols, rows;
+	int used = 0;
+	if (!text || strspn(text, "0123456789x") != strlen(text) ||
+	    sscanf(text, "%5ux%5u%n", &cols, &rows, &used) != 2 || text[used])
+		return false;
+	if (cols > UINT16_MAX || rows > UINT16_MAX)
+		return false;
+	*ret_cols = (uint16_t)cols;
+	*ret_rows = (uint16_t)rows;
+	return true;
+}
+
+/* `ports`, or as many as the config names. */
+static uint16_t count_ports(struct dm *dm)
+{
+	uint64_t n = dm_option_u64(dm, "ports");
+	char option[16];
+	if (n)
+		return n < CON_PORTS ? (uint16_t)n : CON_PORTS;
+	for (n = CON_PORTS; n > 1; n--) {
+		snprintf(option, sizeof(option), "port%u", (unsigned)n - 1);
+		if (dm_option_str(dm, option) || con_name(dm, (unsigned)n - 1))
+			break;
+	}
+	return (uint16_t)n;
+}
+
+bool con_host_open(struct dm *dm, unsigned port)
+{
+	(void)dm, (void)port;
+	return true;
+}
+
+/* ---- set-up ----------------------------------------------------------------------------------------- */
+
+static uint64_t console_features(struct dm *dm, const void *state)
+{
+	(void)state;
+	return CON_F_SIZE | CON_F_EMERG_WRITE | (count_ports(dm) > 1 ? CON_F_MULTIPORT : 0);
+}
+
+static void config_fill(struct console *s)
+{
+	virtio_config_put(s, CFG_COLS, 2, s->cols);
+	virtio_config_put(s, CFG_ROWS, 2, s->rows);
+	virtio_config_put(s, CFG_MAX_PORTS, 4, s->nports);
+	virtio_config_put(s, CFG_EMERG_WR, 4, 0);
+}
+
+static void console_setup(struct dm *dm, void *state)
+{
+	struct console *s = state;
+	if (!s->nports) { /* power-on; a size that was set since stays over a reset by the driver */
+		const char *size = dm_option_str(dm, "size");
+		s->cols = 80;
+		s->rows = 25;
+		if (size && !parse_size(size, &s->cols, &s->rows))
+			dm_log(dm, DM_LOG_WARN, "option size: \"%s\" is not COLSxROWS; 80x25",
+			       size);
+		s->nports = count_ports(dm);
+		const char *order = dm_option_str(dm, "resize_message");
+		s->rows_first = !order || strcmp(order, "cols-rows") != 0;
+	}
+	memset(s->port, 0, sizeof(s->port));
+	memset(s->cq, 0, sizeof(s->cq));
+	s->v.nqueues = s->nports > 1 ? 2u + 2u * s->nports : 2u;
+	for (unsigned q = 0; q < s->v.nqueues; q++)
+		s->q[q].size_max = CON_QUEUE_SIZE;
+	config_fill(s);
+}
+
+static void console_quiesce(struct dm *dm, void *state, int q)
+{
+	struct console *s = state;
+	(void)dm;
+	for (unsigned i = 0; i < CON_QUEUES; i++) {
+		if (q >= 0 && i != (unsigned)q)
+			continue;
+		s->cq[i] = (struct con_queue){0};
+		if (i != CON_CONTROL_RXQ && i == con_rxq(con_port_of(i)))
+			s->port[con_port_of(i)].room = 0;
+	}
+}
+
+/* ---- running ---------------------------------------------------------------------------------------- */
+
+static bool console_queue(struct dm *dm, void *state, unsigned q, unsigned budget)
+{
+	struct console *s = state;
+	con_done_flush(dm, s, q);
+	if (q >= 2 && !con_multiport(s)) {
+		dm_guest_error(dm, "queue %u is used without MULTIPORT", q);
+		return false;
+	}
+	if (q == CON_CONTROL_RXQ)
+		return con_control_out(dm, s, budget);
+	if (q == CON_CONTROL_TXQ)
+		return con_control_in(dm, s, budget);
+	return q == con_txq(con_port_of(q)) ? con_transmit(dm, s, q, budget)
+					    : con_receive(dm, s, q, budget);
+}
+
+static void console_config_write(struct dm *dm, void *state, uint32_t offset, unsigned width)
+{
+	struct console *s = state;
+	if (offset == CFG_EMERG_WR) { /* 5.3.4: the low byte, at any time, also before DRIVER_OK */
+		if (dm_host_out(dm, 0, &s->v.config[CFG_EMERG_WR], 1))
+			dm_count(dm, DM_COUNT_OUT_BYTES, 1);
+	} else {
+		dm_guest_error(dm, "a write of %u bytes to configuration byte %u", width, offset);
+	}
+	config_fill(s);
+}
+
+static void console_host_done(struct dm *dm, void *state, unsigned channel)
+{
+	struct console *s = state;
+	if (channel < s->nports && virtio_queue_live(s, con_txq(channel)))
+		virtio_more(dm, s, con_txq(channel));
+}
+
+/* A chain that the driver was shown as used and that our committed state has in its list. */
+struct adopt {
+	struct con_queue *cq;
+	bool any;
+};
+
+static unsigned adopted(void *ctx, uint16_t id)
+{
+	struct adopt *a = ctx;
+	for (uint32_t i = 0; i < a->cq->ndone; i++) {
+		struct con_done d = a->cq->done[i];
+		if (d.id != id)
+			continue;
+		memmove(&a->cq->done[i], &a->cq->done[i + 1],
+			(a->cq->ndone - i - 1) * sizeof(a->cq->done[0]));
+		a->cq->ndone--;
+		a->any = true;
+		return d.ndesc;
+	}
+	return 0;
+}
+
+static void console_resume(struct dm *dm, void *state)
+{
+	struct console *s = state;
+	const struct vring_mem *mem = dm_mem(dm);
+	for (unsigned q = 0; mem && q < s->v.nqueues; q++) {
+		struct adopt a = {.cq = &s->cq[q]};
+		if (!virtio_queue_live(s, q))
+			continue;
+		vring_adopt(&s->q[q], mem, adopted, &a);
+		if (a.any)
+			virtio_signal(dm, s, q); /* it may have been killed before it did */
+	}
+}
+
+static int console_control(struct dm *dm, void *state, const char *name, const char *value,
+			   char *why, size_t len)
+{
+	struct console *s = state;
+	(void)name; /* there is one */
+	if (!parse_size(value, &s->cols, &s->rows)) {
+		snprintf(why, len, "size: \"%s\" is not COLSxROWS, such as 80x25", value);
+		return -EINVAL;
+	}
+	config_fill(s);
+	virtio_config_changed(dm, s);
+	if (s->port[0].ready)
+		con_post(dm, s, 0, CON_M_RESIZE);
+	return 0;
+}
+
+static void console_inspect(struct dm *dm, const void *state, struct dm_text *text)
+{
+	const struct console *s = state;
+	dm_text_item(text, "size", "%u columns, %u rows", s->cols, s->rows);
+	for (unsigned i = 0; i < s->nports; i++) {
+		const struct con_port *p = &s->port[i];
+		const char *name = i ? con_name(dm, i) : "console";
+		char key[16];
+		snprintf(key, sizeof(key), "port %u", i);
+		dm_text_item(text, key, "%s; guest %s, host %s; next receive buffer %u bytes%s",
+			     name ? name : "no name",
+			     !con_multiport(s) ? "unknown"
+			     : p->guest_open   ? "open"
+					       : "closed",
+			     con_host_open(dm, i) ? "open" : "closed", p->room,
+			     dm_host_out_busy(dm, i) ? "; the host is behind" : "");
+	}
+}
+
+/* ---- tables ----------------------------------------------------------------------------------------- */
+
+static const struct virtio_model console_model = {
+	.device_id = 3,
+	.queues = CON_QUEUES,
+	.config_writable = CFG_BYTES,
+	.features = console_features,
+	.setup = console_setup,
+	.quiesce = console_quiesce,
+	.queue = console_queue,
+	.config_write = console_config_write,
+	.resume = console_resume,
+	.inspect = console_inspect,
+};
+
+/* clang-format off */
+#define PORT_OPTIONS(n)                                                                            \
+	{.name = "port" #n, .type = DM_OPT_CHARDEV,                                                \
+	 .help = "where the bytes of port " #n " go, as chardev"},                                 \
+	{.name = "port" #n "_name", .type = DM_OPT_STRING,                                         \
+	 .help = "name of port " #n " in the guest (/dev/virtio-ports/NAME), at most 63 bytes"}
+
+extern const struct dm_class dm_class_virtio_console;
+const struct dm_class dm_class_virtio_console = {
+	.name = "virtio-console",
+	.version = 1,
+	.summary = "virtio console: a console and up to 7 more byte streams",
+	VIRTIO_DM_CLASS(&console_model),
+	.options = (const struct dm_option[]){
+		VIRTIO_OPTIONS,
+		{.name = "chardev", .type = DM_OPT_CHARDEV, .def = "null",
+		 .help = "where the console's characters go: console, stdio, pty, unix:PATH, file:PATH or null"},
+		{.name = "size", .type = DM_OPT_STRING, .def = "80x25",
+		 .help = "the console's size at power-on, COLSxROWS; 0x0: not known"},
+		{.name = "ports", .type = DM_OPT_U64, .def = "0",
+		 .help = "ports, 1 to 8, the console among them; 0: as many as are named here"},
+		{.name = "resize_message", .type = DM_OPT_ENUM, .def = "rows-cols", .choices = "rows-cols|cols-rows",
+		 .help = "order in the RESIZE message of several ports: Linux's, or that of virtio 1.2"},
+		PORT_OPTIONS(1), PORT_OPTIONS(2), PORT_OPTIONS(3), PORT_OPTIONS(4),
+		PORT_OPTIONS(5), PORT_OPTIONS(6), PORT_OPTIONS(7),
+		{}},
+	.controls = (const struct dm_control[]){
+		{.name = "size", .help = "the console's size, COLSxROWS; the driver is told"},
+		{}},
+	.state_size = sizeof(struct console),
+	.host_room = con_host_room,
+	.host_in = con_host_in,
+	.host_done = console_host_done,
+	.control = console_control,
+};
+/* clang-format on */
