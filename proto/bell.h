@@ -14,6 +14,7 @@
  */
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,9 +26,42 @@ struct bell {
 	uint8_t pad0[124];
 	_Atomic uint32_t rung; /* nonzero: sample the lines */
 	uint8_t pad1[124];
-	_Atomic uint64_t awake[8]; /* byte n, written by vCPU n only: 1 while it runs guest code and polls */
+	_Atomic uint64_t
+		awake[8]; /* byte n, written by vCPU n only: 1 while it runs guest code and polls */
 	uint8_t pad2[64];
 };
 static_assert(offsetof(struct bell, rung) == 128, "layout");
 static_assert(offsetof(struct bell, awake) == 256, "layout");
 static_assert(sizeof(struct bell) == 384, "layout");
+
+#if defined(__SANITIZE_THREAD__)
+#define BELL_FENCE(b)                                                                              \
+	((void)atomic_fetch_add(&(b)->awake[7], 0)) /* ThreadSanitizer knows no fences */
+#else
+#define BELL_FENCE(b) atomic_thread_fence(memory_order_seq_cst)
+#endif
+
+/** bell_ring - a daemon's side, after a line has changed. True: a vCPU is awake and will look; false: wake one. */
+static inline bool bell_ring(struct bell *b)
+{
+	uint64_t any = 0;
+	atomic_store_explicit(&b->rung, 1, memory_order_release);
+	BELL_FENCE(b); /* partner: bell_idle() */
+	for (unsigned i = 0; i < 8; i++)
+		any |= atomic_load_explicit(&b->awake[i], memory_order_relaxed);
+	return any != 0;
+}
+
+/** bell_awake - vCPU @vcpu (< 64) runs and polls from now on. Its own thread. */
+static inline void bell_awake(struct bell *b, unsigned vcpu)
+{
+	atomic_store_explicit((_Atomic uint8_t *)b->awake + vcpu, 1, memory_order_relaxed);
+}
+
+/** bell_idle - vCPU @vcpu is about to sleep. False: the bell has been rung, look at the lines first. Its own thread. */
+static inline bool bell_idle(struct bell *b, unsigned vcpu)
+{
+	atomic_store_explicit((_Atomic uint8_t *)b->awake + vcpu, 0, memory_order_relaxed);
+	BELL_FENCE(b); /* partner: bell_ring() */
+	return !atomic_load_explicit(&b->rung, memory_order_relaxed);
+}

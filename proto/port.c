@@ -13,8 +13,8 @@
 /*
  * The fences. Each pair is Dekker's: both sides store, fence, load; without either fence both can miss the
  * other's store and sleep for ever.
- *   FENCE(push)  producer: entry.seq, then consumer.state     <-> FENCE(sleep)
- *   FENCE(sleep) consumer: consumer.state, then entry.seq     <-> FENCE(push)
+ *   FENCE(push)  producer: entry.seq or doorbells.rung, then consumer.state     <-> FENCE(sleep)
+ *   FENCE(sleep) consumer: consumer.state, then entry.seq and doorbells.rung <-> FENCE(push)
  *   FENCE(done)  consumer: comp.done, then comp.waiter; and head, then room_waiter <-> FUTEX_WAIT: the kernel orders the
  *                sleeper's store before its own second look at the word (futex(2): "atomically")
  * PORT_BREAK_FENCE (a test build only) names one to leave out, so that the stress test can show it matters.
@@ -182,6 +182,18 @@ bool port_needs_wake(struct port_producer *pp, bool *ret_local)
 					      s == PORT_ASLEEP ? PORT_AWAKE : PORT_WAKING_LOCAL);
 }
 
+void port_ring(struct port_producer *pp, unsigned index)
+{
+	atomic_fetch_or_explicit(&pp->port->doorbells.rung, 1ull << (index & 63),
+				 memory_order_release);
+}
+
+void port_ack(struct port_producer *pp, unsigned line, uint32_t bits)
+{
+	/* An ordered operation: the guest's later reads of its queues come after it. */
+	atomic_fetch_and(&pp->port->line[line].pending, ~bits);
+}
+
 bool port_poll_done(struct port_producer *pp, unsigned vcpu, uint64_t seq, struct port_result *ret,
 		    int *ret_err)
 {
@@ -322,6 +334,20 @@ static bool entry_ready(struct port_consumer *pc)
 	return atomic_load_explicit(entry_seq(slot), memory_order_acquire) == pc->head + 1;
 }
 
+uint64_t port_doorbells_take(struct port_consumer *pc)
+{
+	_Atomic uint64_t *rung = &pc->port->doorbells.rung;
+	if (!atomic_load_explicit(rung, memory_order_relaxed))
+		return 0;
+	return atomic_exchange_explicit(rung, 0, memory_order_acquire);
+}
+
+bool port_has_work(struct port_consumer *pc)
+{
+	return entry_ready(pc) ||
+	       atomic_load_explicit(&pc->port->doorbells.rung, memory_order_relaxed);
+}
+
 bool port_peek(struct port_consumer *pc, struct port_entry *ret)
 {
 	if (!entry_ready(pc))
@@ -378,7 +404,7 @@ bool port_sleep_begin(struct port_consumer *pc, bool local)
 	atomic_store_explicit(&p->consumer.state, local ? PORT_ASLEEP_LOCAL : PORT_ASLEEP,
 			      memory_order_relaxed);
 	FENCE(sleep);
-	if (!entry_ready(pc)) {
+	if (!port_has_work(pc)) {
 		bump(&p->counters.sleeps);
 		return true;
 	}
@@ -407,6 +433,23 @@ bool port_line_set(struct port_consumer *pc, unsigned line, bool level)
 		return false;
 	atomic_store_explicit(&pc->port->line[line].word, want, memory_order_release);
 	atomic_fetch_add(&pc->port->consumer.lines_gen, 1);
+	return true;
+}
+
+bool port_line_event(struct port_consumer *pc, unsigned line, uint32_t bits)
+{
+	/* Release: what the event tells of, a used ring, is visible to whoever sees it. */
+	if (atomic_fetch_or(&pc->port->line[line].pending, bits))
+		return false;
+	atomic_fetch_add_explicit(&pc->port->consumer.lines_gen, 1, memory_order_release);
+	return true;
+}
+
+bool port_line_forget(struct port_consumer *pc, unsigned line)
+{
+	if (!atomic_exchange(&pc->port->line[line].pending, 0))
+		return false;
+	atomic_fetch_add_explicit(&pc->port->consumer.lines_gen, 1, memory_order_release);
 	return true;
 }
 

@@ -145,7 +145,8 @@ static_assert(sizeof(struct port_producer_line) == 128, "a pair of cache lines")
 struct port_line {
 	_Atomic uint32_t word;	/* PORT_LINE_LOW or PORT_LINE_HIGH; anything else is nonsense */
 	_Atomic uint32_t edges; /* pulses since the port was made; hv injects the difference */
-	_Atomic uint32_t pending; /* events: the daemon adds bits, hv clears what the guest acknowledges */
+	_Atomic uint32_t
+		pending; /* events: the daemon adds bits, hv clears what the guest acknowledges */
 	uint8_t pad[4];
 };
 static_assert(sizeof(struct port_line) == 16, "layout");
@@ -163,15 +164,14 @@ static_assert(sizeof(struct port_doorbells) == 128, "a pair of cache lines");
 
 /** struct port_io - what the device did for the guest, for people. Written by the daemon only. */
 struct port_io {
-	_Atomic uint64_t count[16];		/* by enum dm_count of devmodel/dm.h */
-	_Atomic uint64_t depth;			/* requests in flight now */
-	_Atomic uint64_t doorbells;		/* turns in which a doorbell was rung */
-	_Atomic uint64_t events;		/* interrupt events raised */
+	_Atomic uint64_t count[16]; /* by enum dm_count of devmodel/dm.h */
+	_Atomic uint64_t depth;	    /* requests in flight now */
+	_Atomic uint64_t doorbells; /* turns in which a doorbell was rung */
+	_Atomic uint64_t events;    /* interrupt events raised */
 	uint64_t pad[13];
 	_Atomic uint64_t latency_log2_ns[PORT_LATENCY_BUCKETS]; /* of requests */
 };
 static_assert(sizeof(struct port_io) == 512, "layout");
-
 
 /** struct port_counters - monotonic since the port was made. First half hv's, second the daemon's. */
 struct port_counters {
@@ -221,9 +221,9 @@ struct port {
 	uint8_t pad0[PORT_PAGE - sizeof(struct port_header)];
 	struct port_consumer_line consumer; /* 0x1000 */
 	struct port_producer_line producer; /* 0x1100 */
-	struct port_doorbells doorbells;   /* 0x1180 */
+	struct port_doorbells doorbells;    /* 0x1180 */
 	uint8_t pad1[0x200];
-	struct port_io io;		   /* 0x1400 */
+	struct port_io io; /* 0x1400 */
 	uint8_t pad2[0x700];
 	struct port_line line[PORT_MAX_LINES];
 	struct port_counters counters;
@@ -349,6 +349,9 @@ bool port_has_work(struct port_consumer *pc);
 
 /** port_line_event - adds @bits to the pending events of a line. True if that made one pending that was not. */
 bool port_line_event(struct port_consumer *pc, unsigned line, uint32_t bits);
+
+/** port_line_forget - clears all pending events of a line: the device is reset. True if one was. */
+bool port_line_forget(struct port_consumer *pc, unsigned line);
 
 /** port_consume - moves the head past the entry that port_peek() showed. Call after its effects are
  * committed. Wakes a producer that waits for room. */

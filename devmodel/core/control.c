@@ -78,6 +78,17 @@ static void do_inspect(struct daemon *d, uint64_t id)
 		reply_error(d, id, "out of memory");
 }
 
+static void do_control(struct daemon *d, uint64_t id, const Outrigger__ControlSet *c)
+{
+	struct err err = {{0}};
+	int rc = dm_control_set(d->dm, c->name, c->value, &err);
+	server_commit(&d->srv); /* a control that was refused has changed nothing */
+	if (rc)
+		reply_error(d, id, err.msg);
+	else
+		reply_ok(d, id);
+}
+
 static void do_bye(struct daemon *d, uint64_t id)
 {
 	Outrigger__FromDaemon m = OUTRIGGER__FROM_DAEMON__INIT;
@@ -113,6 +124,9 @@ static void handle(struct daemon *d, const Outrigger__ToDaemon *m)
 		break;
 	case OUTRIGGER__TO_DAEMON__KIND_INSPECT:
 		do_inspect(d, m->id);
+		break;
+	case OUTRIGGER__TO_DAEMON__KIND_CONTROL:
+		do_control(d, m->id, m->control);
 		break;
 	case OUTRIGGER__TO_DAEMON__KIND_BYE:
 		do_bye(d, m->id);

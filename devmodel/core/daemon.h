@@ -6,9 +6,11 @@
  */
 #include "base/sandbox.h"
 #include "devmodel/core/chardev.h"
+#include "devmodel/core/host.h"
 #include "devmodel/core/waiting.h"
 #include "proto/ctl.h"
 #include "proto/dock.h"
+#include "vring/vring.h"
 
 /** struct daemon_args - the command line. Borrowed. */
 struct daemon_args {
@@ -24,6 +26,8 @@ struct daemon {
 	struct waiting wait;
 	struct chardev ch[DM_MAX_CHANNELS];
 	unsigned channels;
+	void *host;	      /* of cls->host; NULL: none */
+	struct vring_mem mem; /* granted windows, mapped */
 	struct ctl *ctl;
 	struct sandbox sandbox;
 	int epfd, timer_fd, dock_fd;
@@ -60,8 +64,8 @@ int loop_run(struct daemon *d);
 /** loop_drain - serves what is in the ring now. */
 void loop_drain(struct daemon *d);
 
-/** Tags of epoll events; a channel's is EV_CHANNEL + its number. */
-enum { EV_KICK, EV_CONTROL, EV_DOCK, EV_TIMER, EV_CHANNEL };
+/** Tags of epoll events; a channel's is EV_CHANNEL + its number, a back-end's EV_HOST + 0 to 7. */
+enum { EV_KICK, EV_CONTROL, EV_DOCK, EV_TIMER, EV_HOST, EV_CHANNEL = EV_HOST + 8 };
 
 /** daemon_main - the whole of main(), for model @cls. */
 int daemon_main(const struct dm_class *cls, int argc, char **argv);

@@ -97,6 +97,14 @@ static int backend_of(struct daemon *d, const Outrigger__Configure *c, unsigned 
 		  : 0;
 }
 
+static bool is_channel(const struct dm_class *cls, const char *option)
+{
+	for (const struct dm_option *o = cls->options; o && o->name; o++)
+		if (!strcmp(o->name, option))
+			return o->type == DM_OPT_CHARDEV;
+	return false;
+}
+
 static int open_backends(struct daemon *d, const Outrigger__Configure *c, struct err *err)
 {
 	unsigned channel = 0;
@@ -107,6 +115,59 @@ static int open_backends(struct daemon *d, const Outrigger__Configure *c, struct
 		if (rc)
 			return rc;
 	}
+	return 0;
+}
+
+/* The back-end takes the descriptors of disks, networks and sinks; it may start threads: the filter is not on yet. */
+static int open_host(struct daemon *d, const Outrigger__Configure *c, struct err *err)
+{
+	struct host_fd fds[LIMIT_FDS];
+	unsigned n = 0;
+	if (!d->cls->host)
+		return 0;
+	for (size_t i = 0; i < c->n_backends && n < LIMIT_FDS; i++) {
+		const Outrigger__BackendFd *b = c->backends[i];
+		uint32_t at = DOCK_FD_BACKEND + (uint32_t)b->fd_index;
+		if (is_channel(d->cls, b->option))
+			continue;
+		if (b->fd_index >= 0 && (at >= d->nfds || d->fds[at] < 0))
+			return err_set(err, EINVAL, "option '%s': no descriptor %d", b->option,
+				       b->fd_index);
+		static int none = -1;
+		fds[n++] = (struct host_fd){.option = b->option,
+					    .kind = b->kind,
+					    .fd = b->fd_index >= 0 ? &d->fds[at] : &none};
+	}
+	int rc = d->cls->host->open(d->dm, fds, n, d->epfd, EV_HOST, &d->host, err);
+	if (!rc) {
+		d->dm->io = &d->cls->host->ops;
+		d->dm->io_ctx = d->host;
+	}
+	return rc;
+}
+
+/* Maps what was granted and closes its descriptors. */
+static int map_grants(struct daemon *d, const Outrigger__Configure *c, struct err *err)
+{
+	for (size_t i = 0; i < c->n_grants; i++) {
+		const Outrigger__Grant *g = c->grants[i];
+		uint32_t at = DOCK_FD_BACKEND + (uint32_t)g->fd_index;
+		if (!d->cls->dma || d->mem.n == VRING_MEM_WINDOWS || g->fd_index < 0 ||
+		    at >= d->nfds || d->fds[at] < 0 || !g->bytes || g->gpa + g->bytes < g->gpa)
+			return err_set(err, EPROTO, "grant %zu of guest memory makes no sense", i);
+		void *p = mmap(NULL, (size_t)g->bytes,
+			       g->writable ? PROT_READ | PROT_WRITE : PROT_READ,
+			       MAP_SHARED | MAP_NORESERVE, d->fds[at], (off_t)g->offset);
+		if (p == MAP_FAILED)
+			return err_set(err, errno, "cannot map guest memory: %s", strerror(errno));
+		/* Not in a core dump: it is the guest's, and large. */
+		madvise(p, (size_t)g->bytes, MADV_DONTDUMP);
+		d->mem.win[d->mem.n++] = (struct vring_window){g->gpa, g->bytes, p, g->writable};
+	}
+	for (size_t i = 0; i < c->n_grants; i++)
+		fd_close(&d->fds[DOCK_FD_BACKEND + (uint32_t)c->grants[i]->fd_index]);
+	if (d->mem.n)
+		d->dm->mem = &d->mem;
 	return 0;
 }
 
@@ -128,6 +189,10 @@ static int configure(struct daemon *d, struct err *err)
 		rc = dm_create(&d->dm, d->cls, &daemon_env, d, set, n, err);
 	if (!rc)
 		rc = open_backends(d, c, err);
+	if (!rc)
+		rc = map_grants(d, c, err);
+	if (!rc)
+		rc = open_host(d, c, err);
 	ctl_free(&m->base);
 	return rc;
 }
@@ -139,12 +204,12 @@ static void fill_rule(Outrigger__RegisterRule *q, const struct dm_region *region
 {
 	outrigger__register_rule__init(q);
 	q->offset = r->offset;
-	q->width = dm_reg_width(region, r);
+	q->width = r->bytes ? r->count : dm_reg_width(region, r);
 	q->read_way = shadow ? dm_reg_shadowed(r) : 0;
 	q->write_way = dm_reg_write_way(r);
 	q->widths = dm_reg_widths(region, r);
-	q->count = dm_reg_count(r);
-	q->stride = dm_reg_stride(region, r);
+	q->count = r->bytes ? 1 : dm_reg_count(r);
+	q->stride = r->bytes ? q->width : dm_reg_stride(region, r);
 }
 
 static int send_range_batch(struct daemon *d, Outrigger__RangeRequest *ranges,
@@ -199,8 +264,8 @@ static int register_ranges(struct daemon *d, struct err *err)
 }
 
 struct mappings {
-	void *port, *state;
-	size_t port_size, state_size;
+	void *port, *state, *bell;
+	size_t port_size, state_size, bell_size;
 };
 
 /* ---- the mappings ------------------------------------------------------------------------------------------------ */
@@ -226,8 +291,14 @@ static int map_objects(struct daemon *d, struct mappings *m, struct err *err)
 	int rc = map_fd(d->fds[DOCK_FD_PORT], "port", &m->port, &m->port_size, err);
 	if (!rc)
 		rc = map_fd(d->fds[DOCK_FD_STATE], "state segment", &m->state, &m->state_size, err);
+	if (!rc)
+		rc = map_fd(d->fds[DOCK_FD_BELL], "bell", &m->bell, &m->bell_size, err);
+	const struct bell *b = m->bell;
+	if (!rc && (m->bell_size < sizeof(*b) || b->magic != BELL_MAGIC))
+		rc = err_set(err, EPROTO, "the bell is none");
 	fd_close(&d->fds[DOCK_FD_PORT]);
 	fd_close(&d->fds[DOCK_FD_STATE]);
+	fd_close(&d->fds[DOCK_FD_BELL]);
 	return rc;
 }
 
@@ -315,6 +386,9 @@ static int seal(struct daemon *d, struct err *err)
 	for (const struct dm_syscall *s = d->cls->syscalls; s && s->name && n < ARRAY_LEN(extra);
 	     s++)
 		extra[n++] = s->number;
+	for (const struct dm_syscall *s = d->cls->host ? d->cls->host->syscalls : NULL;
+	     s && s->name && n < ARRAY_LEN(extra); s++)
+		extra[n++] = s->number;
 	return sandbox_seal(&d->sandbox, extra, n, err);
 }
 
@@ -370,6 +444,8 @@ static int bring_up(struct daemon *d, const struct daemon_args *args, struct err
 				   m.state_size, build_id_word(), d->fds[DOCK_FD_IRQ], &d->resumed,
 				   err);
 	if (!rc)
+		d->srv.bell = m.bell;
+	if (!rc)
 		rc = say_serving(d, !args->no_sandbox, err);
 	malloc_trim(0);
 	return rc;
@@ -400,6 +476,8 @@ void link_down(struct daemon *d)
 	for (unsigned c = 0; c < d->channels; c++)
 		chardev_close(&d->ch[c]);
 	/* The control link ends with the process: closing it takes a thread (proto/ctl.c), and no sandboxed daemon may start one. */
+	if (d->host)
+		d->cls->host->close(d->host);
 	dm_destroy(d->dm);
 	for (unsigned i = 0; i < d->nfds; i++)
 		fd_close(&d->fds[i]);

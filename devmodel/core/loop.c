@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/timerfd.h>
 
 #define BATCH 256u	       /* requests served before looking at anything else */
 #define LOOK_AROUND_NS 500000u /* hot: this often at descriptors */
 #define COALESCE_NS 5000u      /* hot: output waits this long for more of it */
+#define TURN_NS 5000u	  /* what a turn of left-over work counts as, until the next look around */
+#define DRAIN_TURNS 1000u /* of left-over work, before a quiesce or the end */
 #define LINES_RECHECK_MS                                                                           \
 	1 /* a vCPU samples lines after its completion; if it has not by then, kick */
 #define LAST_WORDS_NS 1000000000u /* at the end: output still held waits this long for its reader */
@@ -23,6 +26,35 @@ static uint64_t env_now(void *ctx)
 	const struct daemon *d = ctx;
 	uint64_t now = clock_now_ns();
 	return now > d->clock_offset_ns ? now - d->clock_offset_ns : 0;
+}
+
+static void env_random(void *ctx, void *buf, size_t len)
+{
+	uint8_t *p = buf;
+	(void)ctx;
+	while (len) {
+		ssize_t n = getrandom(p, len, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		CHECK(n > 0);
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+static void env_count(void *ctx, enum dm_count what, uint64_t n)
+{
+	server_count(&((struct daemon *)ctx)->srv, (unsigned)what, n);
+}
+
+static void env_latency(void *ctx, uint64_t ns)
+{
+	server_latency(&((struct daemon *)ctx)->srv, ns);
+}
+
+static void env_depth(void *ctx, unsigned n)
+{
+	server_depth(&((struct daemon *)ctx)->srv, n);
 }
 
 static uint64_t env_realtime(void *ctx)
@@ -46,7 +78,13 @@ static void env_log(void *ctx, enum dm_level level, const char *text)
 	ctl_send(d->ctl, &m.base, 0); /* never waits: a guest can cause it */
 }
 
-const struct dm_env daemon_env = {.now_ns = env_now, .realtime_ns = env_realtime, .log = env_log};
+const struct dm_env daemon_env = {.now_ns = env_now,
+				  .realtime_ns = env_realtime,
+				  .log = env_log,
+				  .random = env_random,
+				  .count = env_count,
+				  .latency = env_latency,
+				  .depth = env_depth};
 
 /* ---- what is due when the ring is empty -------------------------------------------------------------------- */
 
@@ -80,6 +118,22 @@ static void move_bytes(struct daemon *d)
 		chardev_run(&d->ch[c], EV_CHANNEL + c);
 }
 
+/* Doorbells, what the host has finished, and left-over work: one turn of each. True: something was done. */
+static bool run_queues(struct daemon *d)
+{
+	bool did = server_doorbells(&d->srv);
+	if (d->host && d->cls->host->run(d->host)) {
+		server_commit(&d->srv);
+		did = true;
+	}
+	return server_work(&d->srv) || did;
+}
+
+static bool host_busy(const struct daemon *d)
+{
+	return d->host && d->cls->host->busy && d->cls->host->busy(d->host);
+}
+
 static bool output_pending(const struct daemon *d)
 {
 	for (unsigned c = 0; c < d->channels; c++)
@@ -91,6 +145,8 @@ static bool output_pending(const struct daemon *d)
 void loop_drain(struct daemon *d)
 {
 	while (server_run(&d->srv, BATCH) == BATCH)
+		continue;
+	for (unsigned i = 0; i < DRAIN_TURNS && run_queues(d); i++)
 		continue;
 	move_bytes(d);
 	server_kick(&d->srv, true);
@@ -110,6 +166,11 @@ static void handle_event(struct daemon *d, const struct epoll_event *ev)
 		d->done = true;
 		break;
 	default:
+		if (ev->data.u64 >= EV_HOST && ev->data.u64 < EV_CHANNEL) {
+			d->cls->host->event(d->host, (unsigned)(ev->data.u64 - EV_HOST),
+					    ev->events);
+			break;
+		}
 		chardev_event(&d->ch[ev->data.u64 - EV_CHANNEL], ev->events, ev->data.u64);
 		break;
 	}
@@ -149,8 +210,7 @@ static void sleep_until_event(struct daemon *d)
 	uint64_t start = clock_now_ns();
 	int n = wait_events(d, limit);
 	port_sleep_end(&d->srv.port);
-	struct port_entry e;
-	waiting_woke(&d->wait, &d->srv.port, clock_now_ns() - start, port_peek(&d->srv.port, &e));
+	waiting_woke(&d->wait, &d->srv.port, clock_now_ns() - start, port_has_work(&d->srv.port));
 	if (n == 0)
 		server_kick(&d->srv, true);
 }
@@ -191,6 +251,7 @@ int loop_run(struct daemon *d)
 	d->timer_armed_ns = UINT64_MAX;
 	while (!d->done) {
 		unsigned n = d->quiesced ? 0 : server_run(&d->srv, BATCH);
+		bool more = !d->quiesced && run_queues(d);
 		if (n == BATCH || d->wait.since_ns > LOOK_AROUND_NS) {
 			d->wait.since_ns = 0;
 			idle_round(d);
@@ -198,7 +259,11 @@ int loop_run(struct daemon *d)
 			continue;
 		}
 		server_kick(&d->srv, false);
-		if (!d->quiesced && d->wait.hot) {
+		if (more) {
+			d->wait.since_ns += TURN_NS;
+			continue;
+		}
+		if (!d->quiesced && d->wait.hot && !host_busy(d)) {
 			if (waiting_spin(&d->wait, &d->srv.port, COALESCE_NS))
 				continue;
 			if (output_pending(d))
@@ -207,6 +272,8 @@ int loop_run(struct daemon *d)
 				continue;
 		}
 		idle_round(d);
+		if (!d->quiesced && run_queues(d)) /* what input and timers have left to do */
+			continue;
 		sleep_until_event(d);
 	}
 	finish(d);

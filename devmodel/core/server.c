@@ -26,7 +26,7 @@ static void shadow_store(void *ctx, uint32_t offset, unsigned width, uint64_t va
 /* Line words follow the committed arena. Returns true if one changed. */
 static bool publish_lines(struct server *s)
 {
-	const struct dm_hdr *h = s->dm->hdr;
+	struct dm_hdr *h = s->dm->hdr;
 	bool changed = false;
 	for (unsigned i = 0; i < s->dm->cls->irqs && i < s->port.lines; i++) {
 		changed |= port_line_set(&s->port, i, h->levels >> i & 1);
@@ -34,7 +34,17 @@ static bool publish_lines(struct server *s)
 			atomic_load_explicit(&s->port.port->line[i].edges, memory_order_relaxed);
 		for (; have != h->edges[i]; have++, changed = true)
 			port_line_pulse(&s->port, i);
+		/* The working copy forgets them now, the committed one with the next commit: a crash in
+		 * between raises them once more, which a driver cannot tell from another event. */
+		if (h->forget >> i & 1)
+			changed |= port_line_forget(&s->port, i);
+		if (h->events[i]) {
+			changed |= port_line_event(&s->port, i, h->events[i]);
+			count(&s->port.port->io.events, 1);
+			h->events[i] = 0;
+		}
 	}
+	h->forget = 0;
 	return changed;
 }
 
@@ -93,6 +103,48 @@ unsigned server_run(struct server *s, unsigned max)
 	return n;
 }
 
+bool server_doorbells(struct server *s)
+{
+	s->doorbells |= port_doorbells_take(&s->port);
+	if (!s->doorbells)
+		return false;
+	count(&s->port.port->io.doorbells, 1);
+	step(s, "serve");
+	while (s->doorbells) {
+		unsigned i = (unsigned)__builtin_ctzll(s->doorbells);
+		s->doorbells &= s->doorbells - 1;
+		dm_doorbell(s->dm, i);
+	}
+	server_commit(s);
+	return true;
+}
+
+bool server_work(struct server *s)
+{
+	if (!dm_work(s->dm))
+		return false;
+	server_commit(s);
+	return true;
+}
+
+void server_count(struct server *s, unsigned what, uint64_t n)
+{
+	count(&s->port.port->io.count[what & 15], n);
+}
+
+void server_latency(struct server *s, uint64_t ns)
+{
+	unsigned b = ns ? 63u - (unsigned)__builtin_clzll(ns) : 0;
+	count(&s->port.port->io
+		       .latency_log2_ns[b < PORT_LATENCY_BUCKETS ? b : PORT_LATENCY_BUCKETS - 1],
+	      1);
+}
+
+void server_depth(struct server *s, unsigned n)
+{
+	atomic_store_explicit(&s->port.port->io.depth, n, memory_order_relaxed);
+}
+
 void server_commit(struct server *s)
 {
 	step(s, "commit");
@@ -118,6 +170,9 @@ void server_kick(struct server *s, bool all)
 		s->lines_changed = false;
 		return;
 	}
+	/* A vCPU that is awake looks by itself. If it has not when we go to sleep, we come back with @all. */
+	if (!all && s->bell && bell_ring(s->bell))
+		return;
 	if (s->irq_fd < 0)
 		return;
 	uint64_t one = 1;
@@ -185,6 +240,12 @@ int server_attach(struct server *s, struct dm *dm, void *port, size_t port_size,
 	adopt_answers(s);
 	if (*ret_resumed)
 		repeat_answer(s);
+	if (*ret_resumed && dm->cls->doorbell) {
+		/* What the daemon before us had taken and not done yet: ask everybody. */
+		s->doorbells = UINT64_MAX;
+		dm_resume(dm);
+		server_commit(s);
+	}
 	s->kick_due |= port_lines_unseen(&s->port);
 	return 0;
 }

@@ -9,6 +9,7 @@
  * next daemon serves the entry. Killed after it: the next daemon publishes again from the arena.
  */
 #include "devmodel/core/arena.h"
+#include "proto/bell.h"
 
 struct server;
 
@@ -21,6 +22,8 @@ struct server {
 	struct arena arena;
 	struct port_consumer port;
 	int irq_fd;	    /* borrowed; -1: none */
+	struct bell *bell;  /* borrowed; NULL: every interrupt goes by irq_fd */
+	uint64_t doorbells; /* taken, and not handed to the model yet */
 	bool kick_due;	    /* a line changed outside a forwarded request: hv must be told */
 	bool lines_changed; /* a line changed at all since the last look */
 	uint64_t published_errors;
@@ -36,6 +39,17 @@ int server_attach(struct server *s, struct dm *dm, void *port, size_t port_size,
 
 /** server_run - serves up to @max requests that are there. Returns how many. */
 unsigned server_run(struct server *s, unsigned max);
+
+/** server_doorbells - hands the doorbells that were rung to the model, and commits. True if there was one. */
+bool server_doorbells(struct server *s);
+
+/** server_work - one turn of left-over work, committed. True if there was some. */
+bool server_work(struct server *s);
+
+/** server_count / _latency / _depth - counters of struct port_io. */
+void server_count(struct server *s, unsigned what, uint64_t n);
+void server_latency(struct server *s, uint64_t ns);
+void server_depth(struct server *s, unsigned n);
 
 /** server_commit - commits what happened outside a request (input, timer, output) and publishes it. */
 void server_commit(struct server *s);

@@ -56,7 +56,6 @@ static void cool_down(struct waiting *w)
 
 bool waiting_spin(struct waiting *w, struct port_consumer *pc, uint64_t limit_ns)
 {
-	struct port_entry e;
 	if (!w->hot)
 		return false;
 	int core = producer_core(pc);
@@ -72,7 +71,7 @@ bool waiting_spin(struct waiting *w, struct port_consumer *pc, uint64_t limit_ns
 	}
 	uint64_t looks = budget * 1000 / w->look_ps + 1;
 	for (uint64_t i = 0; i < looks; i++) {
-		if (port_peek(pc, &e)) {
+		if (port_has_work(pc)) {
 			uint64_t gap = i * w->look_ps / 1000;
 			w->gap_ns = (w->gap_ns * 7 + gap) / 8;
 			w->since_ns += gap + 200;

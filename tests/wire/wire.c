@@ -2,10 +2,12 @@
 #include "tests/wire/wire.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -14,6 +16,10 @@
 
 #define PATIENCE_MS 5000
 #define LINES 16
+#define RAM_GPA 0x40000000ull
+#define RAM_BYTES (8ull << 20)
+#define DISK_BYTES (4ull << 20)
+#define MAX_OPTIONS 24
 
 static Outrigger__ModelDescription *describe(const char *exe)
 {
@@ -80,13 +86,37 @@ static void close_control(struct wire *w)
 	unlink(w->url + strlen("ipc://"));
 }
 
+/* Guest memory between two pages without access: whoever runs over its end faults, here and (by the size of the object)
+ * in the daemon. */
+static void make_ram(struct wire *w)
+{
+	w->ram_gpa = RAM_GPA;
+	w->ram_bytes = RAM_BYTES;
+	w->ram_fd = memfd_create_sized("ram", RAM_BYTES);
+	CHECK(w->ram_fd >= 0);
+	uint8_t *area = mmap(NULL, RAM_BYTES + 2 * PORT_PAGE, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(area != MAP_FAILED);
+	w->ram = mmap(area + PORT_PAGE, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		      w->ram_fd, 0);
+	CHECK(w->ram != MAP_FAILED);
+}
+
+static void make_disk(struct wire *w)
+{
+	char path[] = "/tmp/outrigger-disk-XXXXXX";
+	w->disk_bytes = DISK_BYTES;
+	w->disk_fd = mkostemp(path, O_CLOEXEC);
+	CHECK(w->disk_fd >= 0 && !unlink(path) && !ftruncate(w->disk_fd, DISK_BYTES));
+}
+
 struct wire *wire_create(const char *exe)
 {
 	struct wire *w = calloc(1, sizeof(*w));
 	struct err err;
 	CHECK(w);
 	w->exe = exe;
-	w->conn_fd = w->host_fd = w->dev_fd = -1;
+	w->conn_fd = w->host_fd = w->dev_fd = w->ram_fd = w->disk_fd = -1;
 	w->desc = describe(exe);
 	snprintf(w->dir, sizeof(w->dir), "/tmp/outrigger-wire-XXXXXX");
 	CHECK(mkdtemp(w->dir));
@@ -101,18 +131,31 @@ struct wire *wire_create(const char *exe)
 	w->state_fd = memfd_create_sized("state", w->state_bytes);
 	w->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	CHECK(w->port_fd >= 0 && w->state_fd >= 0 && w->kick_fd >= 0 && w->irq_fd >= 0);
+	w->bell_fd = memfd_create_sized("bell", PORT_PAGE);
+	CHECK(w->port_fd >= 0 && w->state_fd >= 0 && w->kick_fd >= 0 && w->irq_fd >= 0 &&
+	      w->bell_fd >= 0);
+	w->bell = map(w->bell_fd, PORT_PAGE);
+	w->bell->magic = BELL_MAGIC;
 	port_init(&w->pp, map(w->port_fd, port_size(pages)), 2, LINES, pages, "dev0");
 	w->state = map(w->state_fd, w->state_bytes);
+	if (w->desc->dma)
+		make_ram(w);
 	for (size_t i = 0; i < w->desc->n_options; i++) {
+		const char *type = w->desc->options[i]->type;
 		int sv[2];
-		if (strcmp(w->desc->options[i]->type, "chardev") != 0)
+		if (!strcmp(type, "disk")) {
+			w->disk_option = w->desc->options[i]->name;
+			make_disk(w);
+		}
+		bool net = !strcmp(type, "net");
+		if ((strcmp(type, "chardev") != 0 && !net) || w->host_fd >= 0)
 			continue;
 		CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
 		w->host_fd = sv[0];
 		w->dev_fd = sv[1];
 		w->backend_kind = "stream";
-		break;
+		if (net)
+			w->net_option = w->desc->options[i]->name;
 	}
 	return w;
 }
@@ -127,8 +170,11 @@ void wire_destroy(struct wire *w)
 	ctl_free(&w->desc->base);
 	munmap(w->pp.port, w->pp.port->hdr.size);
 	munmap(w->state, w->state_bytes);
-	int *fds[] = {&w->dock_fd, &w->conn_fd, &w->port_fd, &w->state_fd,
-		      &w->kick_fd, &w->irq_fd,	&w->host_fd, &w->dev_fd};
+	munmap(w->bell, PORT_PAGE);
+	if (w->ram)
+		munmap(w->ram - PORT_PAGE, RAM_BYTES + 2 * PORT_PAGE);
+	int *fds[] = {&w->dock_fd, &w->conn_fd, &w->port_fd, &w->state_fd, &w->kick_fd, &w->irq_fd,
+		      &w->host_fd, &w->dev_fd,	&w->bell_fd, &w->ram_fd,   &w->disk_fd};
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		fd_close(fds[i]);
 	unlink(w->dock_path);
@@ -159,10 +205,15 @@ static void answer_at_dock(struct wire *w)
 		fd_close(&w->conn_fd);
 		return;
 	}
-	int fds[] = {w->port_fd, w->state_fd, w->kick_fd, w->irq_fd, w->dev_fd};
+	int fds[DOCK_FD_BACKEND + 3] = {w->port_fd, w->state_fd, w->kick_fd, w->irq_fd, w->bell_fd};
 	snprintf(r.control_url, sizeof(r.control_url), "%s", w->url);
 	r.epoch = w->epoch = port_epoch_begin(&w->pp);
-	r.nfds = w->dev_fd >= 0 ? 5 : 4;
+	r.nfds = DOCK_FD_BACKEND;
+	const int backend[] = {w->dev_fd, w->disk_fd,
+			       w->ram_fd}; /* configure() names them in this order */
+	for (unsigned i = 0; i < 3; i++)
+		if (backend[i] >= 0)
+			fds[r.nfds++] = backend[i];
 	CHECK(!dock_send_reply(w->conn_fd, &r, fds, r.nfds));
 }
 
@@ -207,28 +258,76 @@ void wire_send_simple(struct wire *w, Outrigger__ToDaemon__KindCase kind, uint64
 	wire_send(w, &m);
 }
 
+/* The options: the one of the test, its further ones, and what the rig's own disk and network need. */
+static size_t fill_options(struct wire *w, Outrigger__OptionValue *o, Outrigger__OptionValue **list)
+{
+	const char *names[MAX_OPTIONS], *values[MAX_OPTIONS];
+	size_t n = 0;
+	if (w->option) {
+		names[n] = w->option;
+		values[n++] = w->value;
+	}
+	for (size_t i = 0; w->options && w->options[2 * i]; i++) {
+		names[n] = w->options[2 * i];
+		values[n++] = w->options[2 * i + 1];
+	}
+	if (w->disk_option) {
+		names[n] = w->disk_option;
+		values[n++] = "disk.img";
+	}
+	if (w->net_option) {
+		names[n] = w->net_option;
+		values[n++] = "socket:peer";
+	}
+	for (size_t i = 0; i < n; i++) {
+		outrigger__option_value__init(&o[i]);
+		o[i].name = (char *)(uintptr_t)names[i];
+		o[i].value = (char *)(uintptr_t)values[i];
+		list[i] = &o[i];
+	}
+	return n;
+}
+
+static const char *stream_option(const struct wire *w)
+{
+	for (size_t i = 0; i < w->desc->n_options; i++)
+		if (!strcmp(w->desc->options[i]->type, "chardev") ||
+		    !strcmp(w->desc->options[i]->type, "net"))
+			return w->desc->options[i]->name;
+	return NULL;
+}
+
 static void configure(struct wire *w)
 {
 	Outrigger__Configure c = OUTRIGGER__CONFIGURE__INIT;
-	Outrigger__BackendFd b = OUTRIGGER__BACKEND_FD__INIT, *bs = &b;
-	Outrigger__OptionValue o = OUTRIGGER__OPTION_VALUE__INIT, *os = &o;
-	char vm[] = "wire";
+	Outrigger__BackendFd b[2] = {OUTRIGGER__BACKEND_FD__INIT, OUTRIGGER__BACKEND_FD__INIT};
+	Outrigger__BackendFd *bs[2] = {&b[0], &b[1]};
+	Outrigger__OptionValue o[MAX_OPTIONS], *os[MAX_OPTIONS];
+	Outrigger__Grant g = OUTRIGGER__GRANT__INIT, *gs = &g;
+	char vm[] = "wire", disk[] = "disk";
+	int32_t next = 0;
 	c.vm = vm;
-	for (size_t i = 0; w->dev_fd >= 0 && i < w->desc->n_options; i++) {
-		if (strcmp(w->desc->options[i]->type, "chardev") != 0)
-			continue;
-		b.option = w->desc->options[i]->name;
-		b.kind = (char *)(uintptr_t)w->backend_kind;
-		c.backends = &bs;
-		c.n_backends = 1;
-		break;
+	c.backends = bs;
+	if (w->dev_fd >= 0) {
+		b[c.n_backends].option = (char *)(uintptr_t)stream_option(w);
+		b[c.n_backends].kind = (char *)(uintptr_t)w->backend_kind;
+		b[c.n_backends++].fd_index = next++;
 	}
-	if (w->option) {
-		o.name = (char *)(uintptr_t)w->option;
-		o.value = (char *)(uintptr_t)w->value;
-		c.options = &os;
-		c.n_options = 1;
+	if (w->disk_fd >= 0) {
+		b[c.n_backends].option = (char *)(uintptr_t)w->disk_option;
+		b[c.n_backends].kind = disk;
+		b[c.n_backends++].fd_index = next++;
 	}
+	if (w->ram_fd >= 0) {
+		g.gpa = w->ram_gpa;
+		g.bytes = w->ram_bytes;
+		g.fd_index = next;
+		g.writable = true;
+		c.grants = &gs;
+		c.n_grants = 1;
+	}
+	c.options = os;
+	c.n_options = fill_options(w, o, os);
 	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
 	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_CONFIGURE;
 	m.configure = &c;
@@ -338,6 +437,43 @@ int wire_wait_exit(struct wire *w)
 	w->pid = 0;
 	fd_close(&w->conn_fd);
 	return status;
+}
+
+void wire_ring(struct wire *w, unsigned index)
+{
+	uint64_t one = 1;
+	port_ring(&w->pp, index);
+	if (port_needs_wake(&w->pp, NULL))
+		CHECK(write(w->kick_fd, &one, sizeof(one)) == (ssize_t)sizeof(one));
+}
+
+uint32_t wire_pending(struct wire *w)
+{
+	return atomic_load(&w->pp.port->line[0].pending);
+}
+
+uint32_t wire_wait_pending(struct wire *w, uint32_t bits)
+{
+	uint64_t until = clock_now_ns() + PATIENCE_MS * 1000000ull;
+	struct pollfd p = {.fd = w->irq_fd, .events = POLLIN};
+	while (!(wire_pending(w) & bits) && clock_now_ns() < until) {
+		uint64_t n;
+		if (poll(&p, 1, 1) == 1 && read(w->irq_fd, &n, sizeof(n)) < 0)
+			CHECK(errno == EAGAIN);
+	}
+	return wire_pending(w) & bits;
+}
+
+void wire_ack(struct wire *w, uint32_t bits)
+{
+	port_ack(&w->pp, 0, bits);
+}
+
+uint64_t wire_shadow(struct wire *w, uint32_t offset, unsigned width)
+{
+	int32_t page = w->ranges->ranges->ranges[0]->shadow_page;
+	CHECK(page >= 0);
+	return port_shadow_read(&w->pp, (uint32_t)page * PORT_PAGE + offset, width);
 }
 
 void wire_kill(struct wire *w)

@@ -5,6 +5,7 @@
  */
 #include <stdbool.h>
 #include <sys/types.h>
+#include "proto/bell.h"
 #include "proto/ctl.h"
 #include "proto/dock.h"
 #include "proto/port.h"
@@ -27,6 +28,17 @@ struct wire {
 	size_t state_bytes;
 	Outrigger__FromDaemon *ranges; /* as the daemon registered them */
 	const char *option, *value;    /* one option to configure, NULL: none */
+	const char *const *options;    /* further ones: name, value, ..., NULL; NULL: none */
+	struct bell *bell;
+	int bell_fd;
+	/* models with dma: guest memory, mapped between two pages that nobody may touch */
+	uint8_t *ram;
+	uint64_t ram_gpa, ram_bytes;
+	int ram_fd;
+	/* models with a disk: an unlinked file of disk_bytes; with a network: a stream, our end in host_fd */
+	int disk_fd;
+	uint64_t disk_bytes;
+	const char *disk_option, *net_option; /* names of these options, NULL: none */
 	pid_t pid;
 	uint32_t epoch;
 	bool resumed;
@@ -59,6 +71,16 @@ uint64_t wire_read(struct wire *w, unsigned range, uint32_t offset, unsigned wid
 void wire_write(struct wire *w, unsigned range, uint32_t offset, unsigned width, uint64_t v);
 void wire_post(struct wire *w, unsigned range, uint32_t offset, unsigned width, uint64_t v);
 void wire_sync(struct wire *w);
+
+/** wire_ring - rings a doorbell, with the kick. */
+void wire_ring(struct wire *w, unsigned index);
+/** wire_pending - the pending events of line 0. wire_wait_pending: waits until one of @bits is, 5 s at most; the bits seen,
+ * 0: none. wire_ack - acknowledges. */
+uint32_t wire_pending(struct wire *w);
+uint32_t wire_wait_pending(struct wire *w, uint32_t bits);
+void wire_ack(struct wire *w, uint32_t bits);
+/** wire_shadow - reads the shadow page of range 0, as hv would once posted writes are served. */
+uint64_t wire_shadow(struct wire *w, uint32_t offset, unsigned width);
 
 /** wire_kill - kill -9 and reap. */
 void wire_kill(struct wire *w);
