@@ -375,6 +375,11 @@ void dm_link_offloads(struct dm *dm, unsigned link, bool csum, bool tso4, bool t
 /** dm_link_recv - takes the next frame, a 12-byte virtio_net_hdr (num_buffers 0) in front, into @buf.
  * Its length, 0: none, -EMSGSIZE: one longer than @max was thrown away. */
 ssize_t dm_link_recv(struct dm *dm, unsigned link, unsigned queue, void *buf, size_t max);
+/** dm_link_peek - the next frame without a copy: its length, 0: none. *@ret is the back-end's own memory, header in front; it
+ * may be changed, and is valid until the next dm_link_* call or the end of this call of the model. Comes again until
+ * dm_link_skip() takes it off. */
+ssize_t dm_link_peek(struct dm *dm, unsigned link, unsigned queue, uint8_t **ret);
+void dm_link_skip(struct dm *dm, unsigned link, unsigned queue);
 /** dm_link_send - sends one frame, 12-byte virtio_net_hdr in front. 0; -EAGAIN: no room, link_ready comes when there is;
  * other errors: the frame is lost. */
 int dm_link_send(struct dm *dm, unsigned link, unsigned queue, const struct iovec *iov, unsigned n);

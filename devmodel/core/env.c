@@ -177,6 +177,16 @@ ssize_t dm_link_recv(struct dm *dm, unsigned link, unsigned queue, void *buf, si
 	return dm->io->link_recv(dm->io_ctx, link, queue, buf, max);
 }
 
+ssize_t dm_link_peek(struct dm *dm, unsigned link, unsigned queue, uint8_t **ret)
+{
+	return dm->io->link_peek(dm->io_ctx, link, queue, ret);
+}
+
+void dm_link_skip(struct dm *dm, unsigned link, unsigned queue)
+{
+	dm->io->link_skip(dm->io_ctx, link, queue);
+}
+
 int dm_link_send(struct dm *dm, unsigned link, unsigned queue, const struct iovec *iov, unsigned n)
 {
 	return dm->io->link_send(dm->io_ctx, link, queue, iov, n);

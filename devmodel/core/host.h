@@ -18,6 +18,8 @@ struct dm_io_ops {
 	void (*link_info)(void *h, unsigned link, struct dm_link_info *ret);
 	void (*link_offloads)(void *h, unsigned link, bool csum, bool tso4, bool tso6);
 	ssize_t (*link_recv)(void *h, unsigned link, unsigned queue, void *buf, size_t max);
+	ssize_t (*link_peek)(void *h, unsigned link, unsigned queue, uint8_t **ret);
+	void (*link_skip)(void *h, unsigned link, unsigned queue);
 	int (*link_send)(void *h, unsigned link, unsigned queue, const struct iovec *iov,
 			 unsigned n);
 	void (*link_listen)(void *h, unsigned link, bool on);

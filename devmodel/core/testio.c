@@ -141,22 +141,43 @@ static void t_link_offloads(void *h, unsigned link, bool csum, bool tso4, bool t
 	i->rx_tso6 = tso6;
 }
 
-static ssize_t t_link_recv(void *h, unsigned link, unsigned queue, void *buf, size_t max)
+static ssize_t t_link_peek(void *h, unsigned link, unsigned queue, uint8_t **ret)
 {
 	struct dm_test_link *l = &((struct dm_test *)h)->link;
 	CHECK(link == 0);
 	for (unsigned i = 0; i < l->nin; i++) {
 		if (l->in[i].queue != queue)
 			continue;
-		ssize_t n = l->in[i].len > max ? -EMSGSIZE : (ssize_t)l->in[i].len;
-		if (n > 0)
-			memcpy(buf, l->in[i].buf, (size_t)n);
+		*ret = l->in[i].buf;
+		return (ssize_t)l->in[i].len;
+	}
+	return 0;
+}
+
+static void t_link_skip(void *h, unsigned link, unsigned queue)
+{
+	struct dm_test_link *l = &((struct dm_test *)h)->link;
+	CHECK(link == 0);
+	for (unsigned i = 0; i < l->nin; i++) {
+		if (l->in[i].queue != queue)
+			continue;
 		free(l->in[i].buf);
 		l->nin--;
 		memmove(&l->in[i], &l->in[i + 1], (l->nin - i) * sizeof(l->in[0]));
-		return n;
+		return;
 	}
-	return 0;
+}
+
+static ssize_t t_link_recv(void *h, unsigned link, unsigned queue, void *buf, size_t max)
+{
+	uint8_t *frame = NULL;
+	ssize_t n = t_link_peek(h, link, queue, &frame);
+	if (n <= 0)
+		return n;
+	if ((size_t)n <= max)
+		memcpy(buf, frame, (size_t)n);
+	t_link_skip(h, link, queue);
+	return (size_t)n <= max ? n : -EMSGSIZE;
 }
 
 static int t_link_send(void *h, unsigned link, unsigned queue, const struct iovec *iov, unsigned n)
@@ -219,6 +240,8 @@ static const struct dm_io_ops testio_ops = {
 	.link_info = t_link_info,
 	.link_offloads = t_link_offloads,
 	.link_recv = t_link_recv,
+	.link_peek = t_link_peek,
+	.link_skip = t_link_skip,
 	.link_send = t_link_send,
 	.link_listen = t_link_listen,
 };
