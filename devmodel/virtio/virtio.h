@@ -47,6 +47,11 @@ struct virtio {
 	uint64_t written;     /* driver features as written */
 	uint32_t broken_queue; /* index + 1 of the queue that broke first; 0: none */
 	uint32_t more;	      /* bit q: queue q has more work than one turn allowed */
+	uint32_t unarmed;     /* bit q: found empty, and the driver not asked to notify yet */
+	uint32_t turn;	      /* the queue that more is served for next */
+	uint32_t device_id;   /* a constant: the table is shared by all models */
+	uint32_t reserved;    /* 0: keeps config[] a multiple of 8 away from the start */
+	uint64_t stale;	      /* bit q: one late doorbell, rung before a reset, is no error of the driver */
 	uint8_t config[VIRTIO_CONFIG_BYTES]; /* the shadow page serves it in every width */
 };
 
@@ -61,6 +66,7 @@ struct virtio_model {
 	uint32_t device_id; /* virtio 1.2, section 5 */
 	unsigned queues;    /* queues in the state; queues() may use fewer */
 	uint32_t config_writable; /* bytes [0, n) of the configuration that a driver may write */
+	bool config_early;	  /* ... even before FEATURES_OK (5.3.4: emergency write) */
 	/** features - device-specific feature bits offered (the transport adds its own: VERSION_1, INDIRECT_DESC, EVENT_IDX,
 	 * RING_PACKED where allowed by the options). Called once at reset. Required. */
 	uint64_t (*features)(struct dm *dm, const void *state);
@@ -72,7 +78,7 @@ struct virtio_model {
 	/** driver_ok - DRIVER_OK was set: the device is live. */
 	void (*driver_ok)(struct dm *dm, void *state);
 	/** quiesce - before a reset (of the device, or of queue @q when >= 0): after it returns no host request of that queue
-	 * touches guest memory any more. May wait for the host. */
+	 * touches guest memory any more. May wait for the host. When the whole VM resets, @state is zeroed already. */
 	void (*quiesce)(struct dm *dm, void *state, int q);
 	/** queue - queue @q was notified, or has more work left. Pops at most @budget chains; returns true if it stopped only
 	 * because of the budget (it is called again soon). Required. */
@@ -86,17 +92,20 @@ struct virtio_model {
 };
 
 #define VIRTIO_BUDGET 64u /* chains per turn and queue */
+#define VIRTIO_SCRATCH_IOV (VRING_SIZE_MAX * sizeof(struct iovec))
 
 /** virtio_pop - the next chain of queue @q. 1, 0: none, -EIO: the queue is broken (the device now needs a reset).
- * Its iovecs are valid until the next virtio_pop() or the end of this call of the model. Counts as one request. */
+ * Its iovecs are valid until the next virtio_pop() or the end of this call of the model. They stand in the last
+ * VIRTIO_SCRATCH_IOV bytes of dm_scratch(dm, 1 MiB): a model may use dm_scratch() for what is before them. */
 int virtio_pop(struct dm *dm, void *state, unsigned q, struct vring_chain *ret);
 /** virtio_unpop - puts back the chain popped last. */
 void virtio_unpop(struct dm *dm, void *state, unsigned q, const struct vring_chain *c);
-/** virtio_push - gives a chain back with @len bytes written. */
+/** virtio_push - gives a chain back with @len bytes written, and counts one request. Ignored if the queue is not live. */
 void virtio_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc, uint32_t len);
 /** virtio_signal - after pushes: interrupts the driver if it wants that. */
 void virtio_signal(struct dm *dm, void *state, unsigned q);
-/** virtio_rearm - the queue was emptied: asks for notifications; true: there is more, pop again. */
+/** virtio_rearm - the queue was emptied: asks for notifications; true: there is more, pop again. The transport does so
+ * by itself after the model's queue(), and in the next turn of work, for a queue whose last virtio_pop() gave 0. */
 bool virtio_rearm(struct dm *dm, void *state, unsigned q);
 /** virtio_hush - asks for no notifications while the model looks by itself. */
 void virtio_hush(struct dm *dm, void *state, unsigned q);
@@ -106,6 +115,12 @@ void virtio_more(struct dm *dm, void *state, unsigned q);
 void virtio_broken(struct dm *dm, void *state, unsigned q, const char *why);
 /** virtio_config_changed - v.config was changed by the device: new generation, and a config interrupt after DRIVER_OK. */
 void virtio_config_changed(struct dm *dm, void *state);
+/** virtio_adopt - for resume: tells which chains of queue @q were given back after the last commit: see vring_adopt(). */
+void virtio_adopt(struct dm *dm, void *state, unsigned q,
+		  unsigned (*seen)(void *ctx, uint16_t id), void *ctx);
+/** virtio_adopt_all - the same for a queue whose chains are popped and pushed in one call of the model, in order: nothing
+ * is outstanding in a committed state. Models without resume() get this for every queue. */
+void virtio_adopt_all(struct dm *dm, void *state, unsigned q);
 /** virtio_live - true between DRIVER_OK and the next reset, unless DEVICE_NEEDS_RESET is set. */
 bool virtio_live(const void *state);
 /** virtio_queue_live - live, and queue @q is ready and not broken. */
@@ -117,6 +132,12 @@ static inline bool virtio_has(const void *state, uint64_t feature)
 }
 /** virtio_config_put - stores a little-endian integer of @width bytes in the configuration. */
 void virtio_config_put(void *state, uint32_t offset, unsigned width, uint64_t value);
+
+/** virtio_queue - queue @q of a model's state. */
+static inline struct vring *virtio_queue(void *state, unsigned q)
+{
+	return (struct vring *)(void *)((struct virtio *)state + 1) + q;
+}
 
 /* What a class fills in: the transport's functions, which find the struct virtio_model in dm_class.extra. */
 extern const struct dm_reg virtio_regs[];
