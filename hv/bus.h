@@ -20,13 +20,24 @@ enum bus_space { BUS_MMIO = 1, BUS_PIO = 2 };
 
 /* A register rule, packed: what an access that starts at this byte may do. See bus_rule_make(). */
 typedef uint16_t bus_rule_t;
-enum bus_read_way { BUS_READ_FORWARD = 0, BUS_READ_SHADOW = 1, BUS_READ_SHADOW_NOWAIT = 2 };
-enum bus_write_way { BUS_WRITE_FORWARD = 0, BUS_WRITE_POST = 1, BUS_WRITE_IGNORE = 2 };
+enum bus_read_way {
+	BUS_READ_FORWARD = 0,
+	BUS_READ_SHADOW = 1,
+	BUS_READ_SHADOW_NOWAIT = 2,
+	BUS_READ_PENDING = 3, /* pending events of line 0 */
+};
+enum bus_write_way {
+	BUS_WRITE_FORWARD = 0,
+	BUS_WRITE_POST = 1,
+	BUS_WRITE_IGNORE = 2,
+	BUS_WRITE_DOORBELL = 3, /* the value is a doorbell's number */
+	BUS_WRITE_ACK = 4,	/* clears pending events of line 0 */
+};
 
 static inline bus_rule_t bus_rule_make(unsigned read_way, unsigned write_way, unsigned widths,
 				       unsigned left)
 {
-	return (bus_rule_t)(read_way | write_way << 2 | widths << 4 | left << 8);
+	return (bus_rule_t)(read_way | write_way << 2 | widths << 5 | left << 9);
 }
 static inline unsigned bus_rule_read(bus_rule_t r)
 {
@@ -34,13 +45,13 @@ static inline unsigned bus_rule_read(bus_rule_t r)
 }
 static inline unsigned bus_rule_write(bus_rule_t r)
 {
-	return r >> 2 & 3u;
+	return r >> 2 & 7u;
 }
 /** bus_rule_fits - true if an access of @width bytes is allowed here and stays inside the register.
  */
 static inline bool bus_rule_fits(bus_rule_t r, unsigned width)
 {
-	return (r >> 4 & 15u & width) && width <= (unsigned)(r >> 8 & 15u);
+	return (r >> 5 & 15u & width) && width <= (unsigned)(r >> 9 & 15u);
 }
 
 struct slot;

@@ -34,13 +34,19 @@ static int rule_check(const struct device *d, const Outrigger__RangeRequest *q, 
 			       "apart, that is not inside its first 0x%llx bytes",
 			       name, index, r->offset, r->width, ULL(count), ULL(stride),
 			       ULL(table));
-	if (r->read_way > BUS_READ_SHADOW_NOWAIT || r->write_way > BUS_WRITE_IGNORE || !r->widths ||
+	if (r->read_way > BUS_READ_PENDING || r->write_way > BUS_WRITE_ACK || !r->widths ||
 	    r->widths > WIDTHS_ALL)
 		return err_set(err, EPERM,
 			       "%s: the register at 0x%x of range %u has ways %u and %u and widths "
 			       "0x%x, which do not exist",
 			       name, r->offset, index, r->read_way, r->write_way, r->widths);
-	if (r->read_way == BUS_READ_FORWARD)
+	if ((r->read_way == BUS_READ_PENDING || r->write_way == BUS_WRITE_ACK) &&
+	    !d->cfg->n_irqs)
+		return err_set(err, EPERM,
+			       "%s: the register at 0x%x of range %u is of pending events; the "
+			       "config gave no interrupt",
+			       name, r->offset, index);
+	if (r->read_way == BUS_READ_FORWARD || r->read_way == BUS_READ_PENDING)
 		return 0;
 	uint64_t end =
 		(uint64_t)q->shadow_page * PORT_PAGE + r->offset + (count - 1) * stride + r->width;

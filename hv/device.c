@@ -44,6 +44,8 @@ static const struct slot_ops device_slot_ops = {
 
 /* ---- the end of a daemon ---- */
 
+static void requests_fail(struct device *d);
+
 /* Cuts the daemon off: no descriptor of it is watched any more. It notices by the end of its dock
  * connection. */
 static void device_cut(struct device *d)
@@ -55,6 +57,7 @@ static void device_cut(struct device *d)
 	fd_close(&d->dock_fd);
 	fd_close(&d->pid_fd);
 	d->stage = STAGE_NONE;
+	requests_fail(d);
 }
 
 static void device_lost(struct device *d, enum slot_state state, const char *why)
@@ -82,6 +85,12 @@ static void device_gone(struct device *d)
 }
 
 /* ---- messages ---- */
+
+/* dma: map: guest memory is granted whole. */
+static bool device_maps_memory(const struct device *d)
+{
+	return d->cfg->dma && !strcmp(d->cfg->dma, "map");
+}
 
 static void on_hello(struct device *d, const Outrigger__Hello *h)
 {
@@ -114,6 +123,15 @@ static void on_hello(struct device *d, const Outrigger__Hello *h)
 	c.backends = fd_ptrs;
 	c.guest_clock_offset_ns = atomic_load(&d->vm->clock.offset_ns);
 	c.vm = d->vm->cfg->name;
+	Outrigger__Grant grant = OUTRIGGER__GRANT__INIT, *grants = &grant;
+	if (device_maps_memory(d)) {
+		grant.gpa = d->vm->mem.base.v;
+		grant.bytes = d->vm->mem.size;
+		grant.fd_index = next - DOCK_FD_BACKEND;
+		grant.writable = true;
+		c.grants = &grants;
+		c.n_grants = 1;
+	}
 	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
 	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_CONFIGURE;
 	m.configure = &c;
@@ -173,8 +191,74 @@ static bool in_turn(const struct device *d, unsigned kind)
 	}
 }
 
+/* ---- requests of the launcher, handed on ---- */
+
+static struct device_request *request_find(struct device *d, uint64_t id)
+{
+	for (unsigned i = 0; i < DEVICE_REQUESTS; i++)
+		if (d->requests[i].id == id)
+			return &d->requests[i];
+	return NULL;
+}
+
+void device_request(struct device *d, Outrigger__ToDaemon *m, uint64_t launcher_id)
+{
+	struct device_request *q = request_find(d, 0);
+	if (d->stage != STAGE_UP || !q) {
+		report_reply(d->vm, launcher_id, d->stage == STAGE_UP ? EBUSY : ENXIO,
+			     d->stage == STAGE_UP ? "too many requests to this device are waiting"
+						  : "the device has no daemon that serves",
+			     NULL, 0);
+		return;
+	}
+	*q = (struct device_request){.id = ++d->next_request, .launcher_id = launcher_id};
+	m->id = q->id;
+	int rc = ctl_send(d->ctl, &m->base, 0);
+	if (rc) {
+		q->id = 0;
+		report_reply(d->vm, launcher_id, -rc, "the daemon does not take the request", NULL,
+			     0);
+	}
+}
+
+static void requests_fail(struct device *d)
+{
+	for (unsigned i = 0; i < DEVICE_REQUESTS; i++) {
+		if (d->requests[i].id)
+			report_reply(d->vm, d->requests[i].launcher_id, EPIPE,
+				     "the daemon ended before it answered", NULL, 0);
+		d->requests[i].id = 0;
+	}
+}
+
+/* An answer to one of them. False: it answers nothing that was asked. */
+static bool on_answer(struct device *d, const Outrigger__FromDaemon *m)
+{
+	struct device_request *q = m->id ? request_find(d, m->id) : NULL;
+	if (!q)
+		return false;
+	q->id = 0;
+	switch (m->kind_case) {
+	case OUTRIGGER__FROM_DAEMON__KIND_BLOB:
+		report_reply(d->vm, q->launcher_id, 0, "", m->blob.data, m->blob.len);
+		return true;
+	case OUTRIGGER__FROM_DAEMON__KIND_OK:
+		report_reply(d->vm, q->launcher_id, 0, "", NULL, 0);
+		return true;
+	case OUTRIGGER__FROM_DAEMON__KIND_ERROR:
+		report_reply(d->vm, q->launcher_id, EINVAL, m->error, NULL, 0);
+		return true;
+	default:
+		report_reply(d->vm, q->launcher_id, EPROTO, "the daemon gave no proper answer", NULL,
+			     0);
+		return true;
+	}
+}
+
 static void on_message(struct device *d, const Outrigger__FromDaemon *m)
 {
+	if (d->stage == STAGE_UP && on_answer(d, m))
+		return;
 	if (!in_turn(d, m->kind_case)) {
 		log_warn_limited("device=%s sent message %d out of turn: ignored", d->cfg->name,
 				 (int)m->kind_case);
@@ -255,16 +339,19 @@ static void pid_ready(void *arg)
 
 static int send_descriptors(struct device *d, int conn, uint32_t epoch)
 {
-	int fds[DOCK_FD_BACKEND + LIMIT_FDS];
+	int fds[DOCK_FD_BACKEND + LIMIT_FDS + 1];
 	struct dock_reply r = {.magic = DOCK_MAGIC, .version = DOCK_VERSION, .epoch = epoch};
 	fds[DOCK_FD_PORT] = d->slot->port_fd;
 	fds[DOCK_FD_STATE] = d->slot->state_fd;
 	fds[DOCK_FD_KICK] = d->slot->kick_fd;
 	fds[DOCK_FD_IRQ] = d->slot->irq_fd;
+	fds[DOCK_FD_BELL] = d->vm->bell_fd;
 	r.nfds = DOCK_FD_BACKEND;
 	for (size_t i = 0; i < d->cfg->n_backends; i++)
 		if (d->cfg->backends[i]->fd_index >= 0)
 			fds[r.nfds++] = d->vm->fds[d->cfg->backends[i]->fd_index];
+	if (device_maps_memory(d))
+		fds[r.nfds++] = d->vm->mem.fd;
 	snprintf(r.device, sizeof(r.device), "%s", d->cfg->name);
 	snprintf(r.control_url, sizeof(r.control_url), "%s", d->control_url);
 	return dock_send_reply(conn, &r, fds, r.nfds);
@@ -311,7 +398,14 @@ static void irq_ready(void *arg)
 
 static int irq_watch_add(struct device *d, unsigned index, struct err *err)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u32 = index};
+	/* The idle vCPUs first: exclusive waiters are woken in this order, see idle.h. */
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, .data.u32 = index};
+	for (unsigned i = 0; i < d->vm->n_vcpus; i++) {
+		int rc = idle_watch(&d->vm->vcpus[i].idle, d->slot->irq_fd);
+		if (rc)
+			return err_set(err, -rc, "%s: cannot watch its interrupts: %s",
+				       d->cfg->name, strerror(-rc));
+	}
 	if (epoll_ctl(d->vm->irq_epoll, EPOLL_CTL_ADD, d->slot->irq_fd, &ev) < 0)
 		return err_set(err, errno, "%s: cannot watch its interrupts: %s", d->cfg->name,
 			       strerror(errno));

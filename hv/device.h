@@ -27,6 +27,10 @@ int device_docked(struct device *d, int *conn, pid_t pid, struct err *err);
  */
 void devices_review(struct vm *vm);
 
+/** device_request - hands request @m on to the daemon; its answer becomes the reply to the launcher's request
+ * @launcher_id, now if there is nobody to ask. @m->id is set here. */
+void device_request(struct device *d, Outrigger__ToDaemon *m, uint64_t launcher_id);
+
 /** devices_serving - true if every device serves. */
 bool devices_serving(const struct vm *vm);
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "hv/guest_clock.h"
+#include "proto/bell.h"
 
 struct engine_vm;
 struct engine_vcpu;
@@ -58,6 +59,17 @@ struct engine_vm_config {
 	 * guest goes on. Never waits for a device; of the engine it calls irq_line() and irq_pulse() only. vCPU's own
 	 * thread. May be NULL. */
 	bool (*mmio_now)(void *opaque, unsigned vcpu, struct vm_exit *exit);
+	/* An engine that emulates polls the bell (proto/bell.h) while it runs guest code, so that an interrupt reaches a running
+	 * vCPU without a system call. All of these may be NULL; then interrupts come by irq_line() alone. */
+	struct bell *bell;
+	/** lines - the bell was rung, or idle() returned: samples the interrupt lines of all devices, which ends in irq_line() and
+	 * irq_pulse(). vCPU's own thread. */
+	void (*lines)(void *opaque, unsigned vcpu);
+	/** idle - sleeps until a device interrupts, rouse(), or a signal. May return for nothing. vCPU's own thread, after
+	 * bell_idle(). */
+	void (*idle)(void *opaque, unsigned vcpu);
+	/** rouse - ends the idle() of @vcpu in progress, or else the next one. Any thread; async-signal-safe. */
+	void (*rouse)(void *opaque, unsigned vcpu);
 	void *opaque;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hv/report.h"
+#include "hv/device.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -45,12 +46,13 @@ void report_progress(struct vm *vm, const char *fmt, ...)
 }
 
 #define COUNTER_WORDS (sizeof(struct port_counters) / sizeof(uint64_t))
+#define IO_WORDS (sizeof(struct port_io) / sizeof(uint64_t))
 
 /** struct status - storage of one DeviceStatus. */
 struct status {
 	Outrigger__DeviceStatus m;
 	char why[200];
-	uint64_t words[COUNTER_WORDS];
+	uint64_t words[COUNTER_WORDS], io[IO_WORDS];
 };
 
 static void device_status(struct device *d, struct status *s)
@@ -73,6 +75,12 @@ static void device_status(struct device *d, struct status *s)
 	s->m.counters = s->words;
 	s->m.n_counters = COUNTER_WORDS;
 	s->m.why = s->why;
+	const _Atomic uint64_t *io = (const _Atomic uint64_t *)(const void *)&d->slot->pp.port->io;
+	for (size_t i = 0; i < IO_WORDS; i++)
+		s->io[i] = atomic_load_explicit(&io[i], memory_order_relaxed);
+	s->m.io = s->io;
+	s->m.n_io = IO_WORDS;
+	s->m.dma = d->cfg->dma;
 }
 
 void report_device(struct device *d)
@@ -135,13 +143,21 @@ static void send_reply(struct vm *vm, Outrigger__HvReply *r)
 		log_warn_limited("the launcher does not read: a reply was dropped");
 }
 
-static void reply_simple(struct vm *vm, uint64_t id, int status, const char *why)
+void report_reply(struct vm *vm, uint64_t id, int status, const char *why, const void *blob,
+		  size_t len)
 {
 	Outrigger__HvReply r = OUTRIGGER__HV_REPLY__INIT;
 	r.id = id;
 	r.status = status;
 	r.error = text(why);
+	r.blob.data = (uint8_t *)(uintptr_t)blob;
+	r.blob.len = len;
 	send_reply(vm, &r);
+}
+
+static void reply_simple(struct vm *vm, uint64_t id, int status, const char *why)
+{
+	report_reply(vm, id, status, why, NULL, 0);
 }
 
 static void reply_status(struct vm *vm, uint64_t id)
@@ -181,6 +197,29 @@ static void reply_status(struct vm *vm, uint64_t id)
 	free(s);
 }
 
+static void ask_device(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q, bool control)
+{
+	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
+	Outrigger__ControlSet c = OUTRIGGER__CONTROL_SET__INIT;
+	unsigned i = 0;
+	while (i < vm->n_devices && strcmp(vm->devices[i].cfg->name, q->device) != 0)
+		i++;
+	if (i == vm->n_devices) {
+		reply_simple(vm, id, ENOENT, "there is no such device");
+		return;
+	}
+	m.kind_case = control ? OUTRIGGER__TO_DAEMON__KIND_CONTROL
+			      : OUTRIGGER__TO_DAEMON__KIND_INSPECT;
+	if (control) {
+		c.name = q->name;
+		c.value = q->value;
+		m.control = &c;
+	} else {
+		m.inspect = true;
+	}
+	device_request(&vm->devices[i], &m, id);
+}
+
 static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
 {
 	switch (q->kind_case) {
@@ -198,6 +237,12 @@ static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_POWERDOWN:
 		reply_simple(vm, q->id, ENOTSUP, "this machine has no power button; use stop");
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_INSPECT:
+		ask_device(vm, q->id, q->inspect, false);
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_CONTROL:
+		ask_device(vm, q->id, q->control, true);
 		return;
 	default:
 		reply_simple(vm, q->id, EPROTO, "hv does not know this request");

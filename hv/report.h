@@ -15,6 +15,10 @@ void report_progress(struct vm *vm, const char *fmt, ...) __attribute__((format(
 void report_device(struct device *d);
 void report_running(struct vm *vm);
 
+/** report_reply - answers request @id of the launcher. @status: 0 or a positive errno with @why; @blob: @len bytes or NULL. */
+void report_reply(struct vm *vm, uint64_t id, int status, const char *why, const void *blob,
+		  size_t len);
+
 /** report_end - the last event: ended, or error. Waits, bounded, until the launcher has it: for a
  * request (any serves as an acknowledgement) or a tenth of a second. */
 void report_end(struct vm *vm, const struct vm_end *end);

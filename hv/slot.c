@@ -160,6 +160,8 @@ static bool line_sample(struct slot *s, unsigned i)
 	uint32_t irq = s->cfg.irqs[i];
 	if (word != PORT_LINE_LOW && word != PORT_LINE_HIGH)
 		return false;
+	if (atomic_load_explicit(&l->pending, memory_order_acquire))
+		word = PORT_LINE_HIGH;
 	if (word != s->line_word[i]) {
 		s->line_word[i] = word;
 		s->cfg.ops->irq_line(s->cfg.opaque, irq, word == PORT_LINE_HIGH);

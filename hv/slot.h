@@ -97,7 +97,7 @@ struct slot {
 	int port_fd, state_fd, kick_fd, irq_fd;
 	size_t port_bytes;
 	pthread_mutex_t lock;
-	uint32_t line_word[PORT_MAX_LINES]; /* lock: last sampled */
+	uint32_t line_word[PORT_MAX_LINES]; /* lock: level last handed on, as PORT_LINE_LOW or _HIGH */
 	uint32_t line_edges[PORT_MAX_LINES];
 	char why[160]; /* lock: reason of dead and quarantined */
 	struct slot_vcpu pv[PORT_MAX_VCPUS];
@@ -164,6 +164,14 @@ bool slot_kick_stuck(struct slot *s, unsigned vcpu);
 /** slot_lines_sample - reads the line words and tells the interrupt controller what changed. Any
  * thread. */
 void slot_lines_sample(struct slot *s);
+
+/** slot_lines_poll - slot_lines_sample(), if anything changed since the last time. Any thread; cheap. */
+static inline void slot_lines_poll(struct slot *s)
+{
+	if (atomic_load_explicit(&s->pp.port->consumer.lines_gen, memory_order_acquire) !=
+	    atomic_load_explicit(&s->lines_seen, memory_order_relaxed))
+		slot_lines_sample(s);
+}
 
 /** slot_state_name - "waiting", "docked", "serving", "dead", "quarantined". */
 const char *slot_state_name(enum slot_state state);

@@ -335,6 +335,36 @@ static enum access_result post(struct slot *s, struct port_entry *e, const _Atom
 	return ACCESS_OK;
 }
 
+/* A doorbell: no entry, no answer; rings that come together are one. False: there is no such doorbell. */
+static bool ring(struct slot *s, unsigned vcpu, uint64_t index)
+{
+	bool local;
+	if (index >= 64)
+		return false;
+	port_ring(&s->pp, (unsigned)index);
+	if (port_needs_wake(&s->pp, &local)) {
+		publish_core(s);
+		if (local)
+			bring_near(s);
+		kick(s, vcpu);
+	}
+	return true;
+}
+
+/* The guest acknowledges events: done here, the daemon need not know. */
+static void acknowledge(struct slot *s, uint64_t bits)
+{
+	port_ack(&s->pp, 0, (uint32_t)bits);
+	slot_lines_sample(s);
+}
+
+static uint64_t pending(struct slot *s)
+{
+	lines_follow(s);
+	count(s, &s->pp.port->counters.reads_shadow);
+	return atomic_load_explicit(&s->pp.port->line[0].pending, memory_order_acquire);
+}
+
 /* True if *@data was read from the shadow page. */
 static bool shadow(struct slot *s, const struct bus_range *r, enum bus_read_way way,
 		   uint32_t offset, unsigned len, uint64_t *data)
@@ -343,6 +373,10 @@ static bool shadow(struct slot *s, const struct bus_range *r, enum bus_read_way 
 		return false;
 	/* The page may lack the effect of a posted write that is still in the ring. Forwarded ones
 	 * were waited for. */
+	if (way == BUS_READ_PENDING) {
+		*data = pending(s) & width_mask(len);
+		return true;
+	}
 	if (way != BUS_READ_SHADOW_NOWAIT &&
 	    !port_served(&s->pp, atomic_load_explicit(&s->posted_seq, memory_order_acquire)))
 		return false;
@@ -372,6 +406,13 @@ static enum access_result serving_access(struct slot *s, const struct bus_range 
 	    shadow(s, r, (enum bus_read_way)bus_rule_read(rule), offset, len, data))
 		return ACCESS_OK;
 	if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_IGNORE)
+		return ACCESS_OK;
+	if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_ACK) {
+		acknowledge(s, *data);
+		return ACCESS_OK;
+	}
+	if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_DOORBELL &&
+	    ring(s, vcpu, *data & width_mask(len)))
 		return ACCESS_OK;
 	if (__builtin_expect(!(r->widths & len), 0))
 		return bad_width(s, len, is_write, data);
@@ -406,6 +447,12 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 	return res;
 }
 
+static bool asleep(struct slot *s)
+{
+	uint32_t state = atomic_load_explicit(&s->pp.port->consumer.state, memory_order_relaxed);
+	return state == PORT_ASLEEP || state == PORT_ASLEEP_LOCAL;
+}
+
 /* A posted write, if the ring has room now. */
 static bool post_now(struct slot *s, const struct bus_range *r, unsigned vcpu, uint32_t offset,
 		     unsigned len, uint64_t data)
@@ -413,8 +460,7 @@ static bool post_now(struct slot *s, const struct bus_range *r, unsigned vcpu, u
 	if (!(r->widths & len) || still_silent(s))
 		return false;
 	/* Not to a sleeper: its kick is a system call, which a hostile daemon can make block. */
-	uint32_t state = atomic_load_explicit(&s->pp.port->consumer.state, memory_order_relaxed);
-	if (state == PORT_ASLEEP || state == PORT_ASLEEP_LOCAL)
+	if (asleep(s))
 		return false;
 	struct port_entry e = {
 		.op = PORT_OP_WRITE,
@@ -432,6 +478,37 @@ static bool post_now(struct slot *s, const struct bus_range *r, unsigned vcpu, u
 	return true;
 }
 
+/* A doorbell of a daemon that is awake. To a sleeper it is a system call: see post_now(). */
+static bool ring_now(struct slot *s, unsigned vcpu, uint64_t index)
+{
+	if (index >= 64 || asleep(s))
+		return false;
+	port_ring(&s->pp, (unsigned)index);
+	bool local;
+	if (port_needs_wake(&s->pp, &local)) {
+		/* It fell asleep just now, and it falls to us to wake it. */
+		publish_core(s);
+		kick(s, vcpu);
+	}
+	return true;
+}
+
+static bool write_now(struct slot *s, const struct bus_range *r, enum bus_write_way way,
+		      unsigned vcpu, uint32_t offset, unsigned len, uint64_t data)
+{
+	switch (way) {
+	case BUS_WRITE_POST:
+		return post_now(s, r, vcpu, offset, len, data);
+	case BUS_WRITE_DOORBELL:
+		return ring_now(s, vcpu, data & width_mask(len));
+	case BUS_WRITE_ACK:
+		acknowledge(s, data);
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool slot_access_now(struct slot *s, const struct bus_range *r, unsigned vcpu, uint64_t offset,
 		     unsigned len, bool is_write, uint64_t *data)
 {
@@ -444,8 +521,8 @@ bool slot_access_now(struct slot *s, const struct bus_range *r, unsigned vcpu, u
 	if (SLOT_WORD_STATE(w) != SLOT_SERVING)
 		return false;
 	if (is_write)
-		return bus_rule_write(rule) == BUS_WRITE_POST &&
-		       post_now(s, r, vcpu, (uint32_t)offset, len, *data);
+		return write_now(s, r, (enum bus_write_way)bus_rule_write(rule), vcpu,
+				 (uint32_t)offset, len, *data);
 	return bus_rule_read(rule) != BUS_READ_FORWARD &&
 	       shadow(s, r, (enum bus_read_way)bus_rule_read(rule), (uint32_t)offset, len, data);
 }

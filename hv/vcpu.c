@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -249,6 +250,12 @@ int vcpus_create(struct vm *vm, struct err *err)
 		struct vcpu *v = &vm->vcpus[i];
 		v->vm = vm;
 		v->index = i;
+		v->idle = (struct idle){-1, -1};
+	}
+	for (unsigned i = 0; i < vm->n_vcpus; i++) {
+		struct vcpu *v = &vm->vcpus[i];
+		if (idle_init(&v->idle, err))
+			return -EMFILE;
 		int rc = vm->ops->vcpu_create(vm->evm, i, &v->ev, err);
 		if (rc)
 			return rc;
@@ -322,9 +329,11 @@ void vcpus_join(struct vm *vm)
 
 void vcpus_destroy(struct vm *vm)
 {
-	for (unsigned i = 0; vm->vcpus && i < vm->n_vcpus; i++)
+	for (unsigned i = 0; vm->vcpus && i < vm->n_vcpus; i++) {
 		if (vm->vcpus[i].ev)
 			vm->ops->vcpu_destroy(vm->vcpus[i].ev);
+		idle_fini(&vm->vcpus[i].idle);
+	}
 	free(vm->vcpus);
 	vm->vcpus = NULL;
 }

@@ -162,6 +162,10 @@ static int create_engine(struct vm *vm, struct err *err)
 		.mem = &vm->emem,
 		.mem_count = 1,
 		.mmio_now = vcpu_mmio_now,
+		.bell = vm->bell,
+		.lines = vm_lines,
+		.idle = vm_idle,
+		.rouse = vm_rouse,
 		.opaque = vm,
 	};
 	rc = vm->ops->vm_create(&vm->ecfg, &vm->evm, err);
@@ -217,7 +221,7 @@ int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, str
 	vm->fds = fds;
 	vm->nfds = nfds;
 	vm->state = VM_STARTING;
-	vm->notify_fd = vm->irq_epoll = vm->dock_fd = -1;
+	vm->notify_fd = vm->irq_epoll = vm->dock_fd = vm->bell_fd = -1;
 	vm->created_ns = clock_now_ns();
 	vm->fake = !strcmp(cfg->machine, "fake");
 	pthread_mutex_init(&vm->end_lock, NULL);
@@ -230,6 +234,8 @@ int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, str
 		rc = config_unclaimed(cfg->on_unclaimed, &vm->unclaimed, err);
 	if (!rc)
 		rc = create_notify(vm, err);
+	if (!rc)
+		rc = bell_create(&vm->bell, &vm->bell_fd, err);
 	if (!rc)
 		rc = create_board(vm, err);
 	if (!rc)
@@ -351,6 +357,7 @@ void vm_destroy(struct vm *vm)
 	if (vm->ops && vm->evm)
 		vm->ops->vm_destroy(vm->evm);
 	bus_fini(&vm->bus);
+	bell_destroy(&vm->bell, &vm->bell_fd);
 	mem_fini(&vm->mem);
 	pthread_cond_destroy(&vm->reset_cond);
 	pthread_mutex_destroy(&vm->reset_lock);

@@ -19,6 +19,7 @@
 #include "hv/bus.h"
 #include "hv/config.h"
 #include "hv/engine.h"
+#include "hv/idle.h"
 #include "hv/irq.h"
 #include "hv/mem.h"
 #include "hv/slot.h"
@@ -29,6 +30,14 @@ struct vm;
 
 /** enum device_stage - how far a daemon has come in its protocol. */
 enum device_stage { STAGE_NONE, STAGE_HELLO, STAGE_RANGES, STAGE_SERVING, STAGE_UP };
+
+#define DEVICE_REQUESTS 8u
+
+/** struct device_request - a request of the launcher that was handed on to a daemon and not answered yet. */
+struct device_request {
+	uint64_t id;	      /* ours; 0: free */
+	uint64_t launcher_id; /* whom to answer */
+};
 
 /** struct device - one device of the config: its slot, and the daemon that is in it. Control
  * thread. */
@@ -48,6 +57,8 @@ struct device {
 	char control_url[108];
 	enum slot_state reported; /* the state that the launcher was told last */
 	bool reported_silent;
+	uint64_t next_request; /* ids of ours to the daemon */
+	struct device_request requests[DEVICE_REQUESTS];
 };
 
 /** struct vcpu - one vCPU. Its own thread but for atomics and what the control thread sets before
@@ -59,6 +70,7 @@ struct vcpu {
 	bool started;
 	struct engine_vcpu *ev;
 	struct bus_cache cache;
+	struct idle idle;
 	_Atomic uint32_t stop; /* nonzero: leave */
 	_Atomic uint64_t exits;
 };
@@ -85,6 +97,8 @@ struct vm {
 	struct engine_vm_config ecfg;
 	struct engine_mem emem;
 	struct guest_clock clock;
+	struct bell *bell;
+	int bell_fd;
 	struct mem mem;
 	struct bus bus;
 	struct irq_table irqs;

@@ -50,7 +50,8 @@ static inline const struct op *chain_leave_after(struct cpu *c, const struct op 
 
 static inline bool cpu_attention(const struct cpu *c)
 {
-	return atomic_load_explicit(&c->attention, memory_order_relaxed) & c->attn_mask;
+	return (atomic_load_explicit(&c->attention, memory_order_relaxed) & c->attn_mask) |
+	       atomic_load_explicit(c->bell, memory_order_relaxed);
 }
 
 static inline const struct op *op_link(const struct op *o)

@@ -91,6 +91,10 @@ static int soft_vm_create(const struct engine_vm_config *cfg, struct engine_vm *
 	vm->cpus = cfg->cpus;
 	vm->clock = cfg->clock;
 	vm->mmio_now = cfg->mmio_now;
+	vm->bell = cfg->bell;
+	vm->lines = cfg->lines;
+	vm->idle = cfg->idle;
+	vm->rouse = cfg->rouse;
 	vm->opaque = cfg->opaque;
 	vm->mem_count = cfg->mem_count;
 	memcpy(vm->mem, cfg->mem, cfg->mem_count * sizeof(vm->mem[0]));
@@ -145,6 +149,7 @@ static int soft_vcpu_create(struct engine_vm *evm, unsigned index, struct engine
 	c->index = index;
 	c->vm = vm;
 	c->engine = v;
+	c->bell = vm->bell ? &vm->bell->rung : &v->no_bell;
 	c->code = code_create(CODE_ARENA_MAX);
 	if (posix_memalign((void **)&v->tlbs, 64, 2 * sizeof(struct tlb)))
 		v->tlbs = NULL;

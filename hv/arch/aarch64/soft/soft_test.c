@@ -13,6 +13,7 @@
 struct soft_test {
 	struct cpu cpu; /* first: the trap hook casts back */
 	struct soft_vm vm;
+	_Atomic uint32_t no_bell;
 	struct soft_test_info info;
 	enum soft_test_stop stop;
 	uint8_t *mem;
@@ -66,6 +67,7 @@ struct soft_test *soft_test_create(uint64_t base, uint64_t size, unsigned el)
 	c = &t->cpu;
 	t->size = size;
 	t->mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	c->bell = &t->no_bell;
 	c->tlb_el[0] = calloc(1, sizeof(struct tlb));
 	c->tlb_el[1] = calloc(1, sizeof(struct tlb));
 	c->code = code_create(CODE_ARENA_MAX);

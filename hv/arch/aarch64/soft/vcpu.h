@@ -33,7 +33,8 @@ struct soft_vcpu {
 	timer_t timer; /* signals the own thread: no other core is woken */
 
 	/* Any thread. */
-	_Atomic uint32_t sleeping, in_guest;
+	_Atomic uint32_t sleeping, in_guest; /* sleeping: enum sleep_kind */
+	_Atomic uint32_t no_bell;	     /* what cpu.bell points to where there is none: 0 */
 	_Atomic uint64_t stat_icount, stat_exits;
 
 	_Atomic uint32_t power; /* enum power_state; changed under soft_vm.power_lock */
@@ -52,6 +53,14 @@ struct soft_vcpu {
 
 /** vcpu_attention - sets @bits and wakes the vCPU if it sleeps. Any thread; async-signal-safe. */
 void vcpu_attention(struct soft_vcpu *v, uint32_t bits);
+/** enum sleep_kind - how a waker reaches the vCPU. */
+enum sleep_kind { SLEEP_NONE = 0, SLEEP_FUTEX = 1, SLEEP_IDLE = 2 };
+
+/** vcpu_idle - WFI: until attention has any bit. Sleeps where devices can wake it directly, if the VM has such a place
+ * (engine_vm_config.idle). Own thread, between vcpu_leave() and vcpu_enter(). */
+void vcpu_idle(struct soft_vcpu *v);
+/** vcpu_lines - the bell was rung: has the lines of all devices sampled. Own thread, outside of a chain. */
+void vcpu_lines(struct soft_vcpu *v);
 /** vcpu_sleep - until attention has a bit of @wake; @timeout_ns 0: no limit. Own thread. */
 void vcpu_sleep(struct soft_vcpu *v, uint32_t wake, uint64_t timeout_ns);
 /** vcpu_inbox_drain - does what others posted. Own thread, outside of a chain (or in DSB). */

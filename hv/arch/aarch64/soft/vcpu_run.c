@@ -23,6 +23,9 @@ static bool run_attention(struct soft_vcpu *v, uint32_t bits, struct vm_exit *ex
 
 	if (bits & ATTN_TIMER) {
 		atomic_fetch_and(&c->attention, ~ATTN_TIMER);
+		/* Any daemon can silence the bell; this bounds what that can cost the others. */
+		if (v->vm->bell)
+			vcpu_lines(v);
 		gtimer_update(&c->timer);
 	}
 	if (bits & ATTN_INBOX)
@@ -90,7 +93,7 @@ static bool run_halted(struct soft_vcpu *v, struct vm_exit *exit)
 			return false;
 		}
 		vcpu_leave(v);
-		vcpu_sleep(v, ~0u, 0);
+		vcpu_idle(v);
 		vcpu_enter(v);
 		return false;
 	case HALT_WFE:
@@ -211,6 +214,8 @@ void vcpu_run_loop(struct soft_vcpu *v, struct vm_exit *exit)
 		if (unlikely(bits & ~(ATTN_IRQ | ATTN_FIQ | ATTN_STEP)) &&
 		    run_attention(v, bits, exit))
 			break;
+		if (unlikely(atomic_load_explicit(c->bell, memory_order_relaxed)))
+			vcpu_lines(v);
 		if (unlikely(v->power != POWER_ON) && run_off(v, exit))
 			break;
 		atomic_store_explicit(&v->stat_icount, c->icount, memory_order_relaxed);

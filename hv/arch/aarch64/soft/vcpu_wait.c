@@ -24,7 +24,10 @@ void vcpu_attention(struct soft_vcpu *v, uint32_t bits)
 	int saved = errno;
 
 	atomic_fetch_or(&v->cpu.attention, bits);
-	if (atomic_load(&v->sleeping))
+	uint32_t how = atomic_load(&v->sleeping);
+	if (how == SLEEP_IDLE)
+		v->vm->rouse(v->vm->opaque, v->cpu.index);
+	else if (how)
 		futex(&v->cpu.attention, FUTEX_WAKE, 1, NULL);
 	errno = saved;
 }
@@ -33,7 +36,7 @@ void vcpu_sleep(struct soft_vcpu *v, uint32_t wake, uint64_t timeout_ns)
 {
 	struct timespec ts = clock_timespec(timeout_ns);
 
-	atomic_store(&v->sleeping, 1);
+	atomic_store(&v->sleeping, SLEEP_FUTEX);
 	uint32_t now = atomic_load(&v->cpu.attention);
 	while (!(now & wake)) {
 		long rc = futex(&v->cpu.attention, FUTEX_WAIT, now, timeout_ns ? &ts : NULL);
@@ -41,11 +44,38 @@ void vcpu_sleep(struct soft_vcpu *v, uint32_t wake, uint64_t timeout_ns)
 			break;
 		now = atomic_load(&v->cpu.attention);
 	}
-	atomic_store(&v->sleeping, 0);
+	atomic_store(&v->sleeping, SLEEP_NONE);
+}
+
+void vcpu_lines(struct soft_vcpu *v)
+{
+	/* Taken before the look: a ring after this one finds the bell silent and is heard. */
+	atomic_exchange(v->cpu.bell, 0);
+	v->vm->lines(v->vm->opaque, v->cpu.index);
+}
+
+void vcpu_idle(struct soft_vcpu *v)
+{
+	struct soft_vm *vm = v->vm;
+
+	if (!vm->bell || !vm->idle) {
+		vcpu_sleep(v, ~0u, 0);
+		return;
+	}
+	/* Wakers set attention, then look at @sleeping; we do it the other way round. */
+	atomic_store(&v->sleeping, SLEEP_IDLE);
+	while (!atomic_load(&v->cpu.attention)) {
+		if (bell_idle(vm->bell, v->cpu.index))
+			vm->idle(vm->opaque, v->cpu.index);
+		vcpu_lines(v);
+	}
+	atomic_store(&v->sleeping, SLEEP_NONE);
 }
 
 void vcpu_enter(struct soft_vcpu *v)
 {
+	if (v->vm->bell)
+		bell_awake(v->vm->bell, v->cpu.index);
 	atomic_store(&v->in_guest, 1);
 }
 
@@ -59,6 +89,10 @@ static void drained(struct soft_vm *vm)
 
 void vcpu_leave(struct soft_vcpu *v)
 {
+	/* What is rung from here on finds nobody awake. What was rung before is looked at when we enter again, or by
+	 * whoever is told by the eventfd. */
+	if (v->vm->bell)
+		bell_idle(v->vm->bell, v->cpu.index);
 	atomic_store(&v->in_guest, 0);
 	if (v->vm->cpus > 1)
 		drained(v->vm);
@@ -196,8 +230,14 @@ static __thread struct soft_vcpu *timer_self;
 static void timer_handler(int sig)
 {
 	(void)sig;
-	if (timer_self)
+	/* A futex sleeper sees it by the signal and the changed word; an idle one may be just about to sleep. */
+	if (timer_self) {
+		int saved = errno;
 		atomic_fetch_or(&timer_self->cpu.attention, ATTN_TIMER);
+		if (atomic_load(&timer_self->sleeping) == SLEEP_IDLE)
+			timer_self->vm->rouse(timer_self->vm->opaque, timer_self->cpu.index);
+		errno = saved;
+	}
 }
 
 void vcpu_timer_install(void)
