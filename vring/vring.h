@@ -32,7 +32,7 @@
 #define VRING_FEATURES                                                                             \
 	(VRING_F_INDIRECT_DESC | VRING_F_EVENT_IDX | VRING_F_RING_PACKED | VRING_F_IN_ORDER)
 
-/** struct vring_window - @bytes of guest memory from @gpa on, at @hva. */
+/** struct vring_window - @bytes of guest memory from @gpa on, at @hva. Both are multiples of the page size. */
 struct vring_window {
 	uint64_t gpa, bytes;
 	uint8_t *hva;
@@ -55,7 +55,7 @@ enum vring_error {
 	VRING_E_HEAD,	     /* split: a head or next index is not below size */
 	VRING_E_LOOP,	     /* a chain is longer than size */
 	VRING_E_BUFFER,	     /* a buffer is outside of granted memory, wraps, or is not writable for the device */
-	VRING_E_ORDER,	     /* a device-readable buffer after a device-writable one (2.7.4.2, 2.8.10) */
+	VRING_E_ORDER,	     /* a device-readable buffer after a device-writable one (2.7.4.2, 2.8.17) */
 	VRING_E_INDIRECT,    /* not negotiated, nested, together with NEXT, length 0 or not a multiple of 16, outside */
 	VRING_E_TOTAL,	     /* a chain's buffers are longer than VRING_CHAIN_BYTES_MAX together */
 	VRING_E_INFLIGHT,    /* more buffers outstanding than the ring has entries, or one head twice */
@@ -77,17 +77,18 @@ struct vring {
 	uint16_t avail;		       /* split: next avail index (free running); packed: next slot */
 	uint16_t used;		       /* split: used.idx (free running); packed: next slot to write */
 	uint16_t signalled;	       /* used position at which the driver was told last (EVENT_IDX) */
-	uint16_t since;		       /* packed: descriptors used since then; saturates at VRING_SIZE_MAX */
+	uint16_t since;		       /* packed: ring entries used since then; saturates at UINT16_MAX */
 	uint16_t inflight;	       /* chains popped and not pushed yet */
 	uint8_t notify_off;	       /* the driver was asked not to notify */
 	uint8_t signalled_valid;
 	uint32_t popped, pushed;       /* chains, free running: for people */
+	uint64_t busy[VRING_SIZE_MAX / 64]; /* bit: this id is in flight (packed: ids from VRING_SIZE_MAX on are not kept) */
 };
 
 /** struct vring_chain - one popped chain. The iovecs are the caller's storage, filled by vring_pop(). */
 struct vring_chain {
 	uint16_t id;	/* split: head index; packed: buffer id */
-	uint16_t ndesc; /* ring entries that the chain takes */
+	uint16_t ndesc; /* ring entries that the chain takes: split: 1; packed: its descriptors outside of an indirect table */
 	unsigned nout, nin; /* device-readable (first) and device-writable segments, none empty */
 	struct iovec *out, *in; /* point into the caller's array */
 	uint64_t out_bytes, in_bytes;
@@ -100,22 +101,27 @@ void vring_reset(struct vring *r);
  * 0; -EINVAL: r->error says what. */
 int vring_start(struct vring *r, const struct vring_mem *mem);
 
-/** vring_pop - the next available chain. @iov: room for @max segments (VRING_SIZE_MAX suffices always).
- * 1: *@ret is filled; 0: none is available; -EIO: the ring is broken (now or before), r->error says why.
- * Empty buffers (length 0) are allowed and left out. */
+/** vring_check - may *@r, which came from a saved state, be used with @mem? Checks all that the other functions take for
+ * granted; changes nothing. A ring that is not ready passes. 0, -EINVAL. */
+int vring_check(const struct vring *r, const struct vring_mem *mem);
+
+/** vring_pop - the next available chain. @iov: room for @max segments (VRING_SIZE_MAX suffices always; a chain of more than
+ * @max counts as longer than the ring). 1: *@ret is filled; 0: none is available; -EIO: the ring is broken (now or
+ * before), r->error says why. Empty buffers (length 0) are allowed and left out. */
 int vring_pop(struct vring *r, const struct vring_mem *mem, struct iovec *iov, unsigned max,
 	      struct vring_chain *ret);
 
-/** vring_unpop - puts back the chain that was popped last and not pushed: as if it had not been popped. */
+/** vring_unpop - puts back the chain that was popped last and not pushed: as if it had not been popped. Several go back in
+ * the reverse order. */
 void vring_unpop(struct vring *r, const struct vring_chain *c);
 
 /** vring_push - gives chain (@id, @ndesc) back with @len bytes written. With IN_ORDER the caller pushes in the order
- * of popping. The driver sees it at once. A ring that is broken ignores it. */
+ * of popping. The driver sees it at once. A ring that is broken, or has no such chain in flight, ignores it. */
 void vring_push(struct vring *r, const struct vring_mem *mem, uint16_t id, uint16_t ndesc,
 		uint32_t len);
 
-/** vring_should_signal - after one or more pushes: does the driver want an interrupt? Full fence inside; counts
- * as signalled if it returns true. (2.7.7.2, 2.7.10, 2.8.21.3) */
+/** vring_should_signal - does the driver want an interrupt for what was pushed since this was asked last? Full fence inside.
+ * False if nothing was pushed. (2.7.7.2, 2.8.14, 2.8.21.3) */
 bool vring_should_signal(struct vring *r, const struct vring_mem *mem);
 
 /** vring_notify_off - asks the driver not to notify while the device looks by itself. A hint. */
@@ -134,10 +140,24 @@ size_t vring_iov_write(const struct iovec *iov, unsigned n, size_t offset, const
 
 /** vring_adopt - after a crash: the daemon may have pushed chains that its committed state does not know of. Calls @seen for
  * each entry that the used ring holds beyond r->used (at most size), and moves r->used past it. @seen gets the
- * chain's id. Split: used.idx decides. Packed: the flags of the used descriptors decide; ndesc comes from @seen's return
- * value (ring entries that this id took; 0: unknown id, stop). */
+ * chain's id and returns the ring entries that it took; 0: unknown id. Split: used.idx decides, what @seen returns does not
+ * matter; an id that is not in flight here was popped after the commit as well, so r->avail moves past it too.
+ * Packed: the flags of the used descriptors decide; an unknown id ends it.
+ * A packed ring tells only what the driver has not made available anew since, which it may do at once when the ring
+ * is full; a device that commits what it is going to push is told exactly by vring_published().
+ * If any was found, vring_should_signal() is true next time unless the driver wants none: the dead daemon may have
+ * had no time to ask. */
 void vring_adopt(struct vring *r, const struct vring_mem *mem,
 		 unsigned (*seen)(void *ctx, uint16_t id), void *ctx);
+
+/** vring_published - after a crash: was the entry that the next vring_push() would write written already? For a device whose
+ * committed state says which chains are to be pushed next, and in which order: for each of them vring_skip() while this is
+ * true, then vring_push(). Exact for both kinds of ring, whatever the driver has done meanwhile. */
+bool vring_published(const struct vring *r, const struct vring_mem *mem);
+
+/** vring_skip - as vring_push(), but the entry was written by a daemon that died. The next vring_should_signal() is true
+ * unless the driver wants none. */
+void vring_skip(struct vring *r, uint16_t id, uint16_t ndesc);
 
 /** vring_error_text - one line for people. */
 const char *vring_error_text(enum vring_error e);
