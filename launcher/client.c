@@ -41,6 +41,12 @@ char *client_vm(const char *operand, char **ret_base, struct err *err)
 int client_ask(const char *vm, const char *verb, const char *arg, Outrigger__CliReply **ret,
 	       struct err *err)
 {
+	return client_call(vm, verb, &arg, arg != NULL, ret, err);
+}
+
+int client_call(const char *vm, const char *verb, const char *const *args, size_t nargs,
+		Outrigger__CliReply **ret, struct err *err)
+{
 	AUTO_FREE char *base = NULL;
 	struct ctl *c = NULL;
 	int r = runtime_base(&base, err);
@@ -53,11 +59,10 @@ int client_ask(const char *vm, const char *verb, const char *arg, Outrigger__Cli
 		err_prefix(err, "VM %s: ", vm);
 		return r;
 	}
-	char *args[] = {(char *)(uintptr_t)arg};
 	Outrigger__CliRequest q = OUTRIGGER__CLI_REQUEST__INIT;
 	q.verb = (char *)(uintptr_t)verb;
-	q.n_args = arg != NULL;
-	q.args = args;
+	q.n_args = nargs;
+	q.args = (char **)(uintptr_t)args; /* packing does not write */
 	ProtobufCMessage *m = NULL;
 	r = ctl_send(c, &q.base, DIAL_MS);
 	if (r == 0)

@@ -15,6 +15,10 @@ char *client_vm(const char *operand, char **ret_base, struct err *err);
 int client_ask(const char *vm, const char *verb, const char *arg, Outrigger__CliReply **ret,
 	       struct err *err);
 
+/** client_call - the same with @nargs arguments. */
+int client_call(const char *vm, const char *verb, const char *const *args, size_t nargs,
+		Outrigger__CliReply **ret, struct err *err);
+
 /** client_config - the VM's config out of a status reply; NULL if there is none. Free with
  * ctl_free. */
 Outrigger__VmConfig *client_config(const Outrigger__CliReply *r);

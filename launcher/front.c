@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launcher/front.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -62,6 +63,15 @@ void front_put(struct front *f, const char *p, size_t n)
 	if (n)
 		f->last = p[n - 1];
 	write_next(f);
+}
+
+bool front_size(const struct front *f, char *buf, size_t max)
+{
+	unsigned cols, rows;
+	if (!f->tty || !term_size(STDIN_FILENO, &cols, &rows))
+		return false;
+	snprintf(buf, max, "%ux%u", cols, rows);
+	return true;
 }
 
 const char *front_line_begin(const struct front *f)

@@ -55,6 +55,9 @@ void front_update(struct front *f);
 /** front_idle - true if all output was written. */
 bool front_idle(const struct front *f);
 
+/** front_size - the terminal's size as "COLSxROWS"; false: there is no terminal, or it does not know. */
+bool front_size(const struct front *f, char *buf, size_t max);
+
 /** front_line_begin - what brings the terminal to the start of a line before a message of ours: "",
  * "\r" or
  * "\r\n". */

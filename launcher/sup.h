@@ -24,6 +24,7 @@ enum {
 	SUP_START_MS = 20000, /* from spawn to running: then the VM has failed to start */
 	SUP_GRACE_MS = 1500,  /* from "stop" to SIGKILL */
 	SUP_STATUS_MS = 2000, /* hv's answer to a status request */
+	SUP_DEVICE_MS = 4000, /* a device's answer; less than a client waits */
 	SUP_VERDICT_MS = 40,  /* from a daemon's death to its report: was it hv that died? */
 };
 
@@ -71,7 +72,7 @@ struct sup {
 
 	struct ctl *cli;
 	uv_poll_t cli_poll;
-	uint64_t cli_pending; /* id of the status request that a client waits for, 0: none */
+	uint64_t cli_pending; /* id of the request to hv that a client waits for, 0: none */
 	uint8_t *cli_config;  /* packed VmConfig without tokens */
 	size_t cli_config_len;
 	char *config_path; /* absolute */
@@ -82,7 +83,7 @@ struct sup {
 	struct front front;
 	bool front_on;
 
-	uv_signal_t signals[6];
+	uv_signal_t signals[7];
 	uv_timer_t start_timer, grace_timer, timeout_timer, status_timer, verdict_timer;
 	unsigned stop_signals;
 };
@@ -116,7 +117,17 @@ void sup_hv_connect(struct sup *s);
  * sent. */
 uint64_t sup_hv_request(struct sup *s, Outrigger__HvRequest__KindCase which);
 
+/** sup_hv_inspect / sup_hv_control - asks for the state of @device; sets its control @name. As sup_hv_request(). */
+uint64_t sup_hv_inspect(struct sup *s, const char *device);
+uint64_t sup_hv_control(struct sup *s, const char *device, const char *name, const char *value);
+
+/** sup_console_size - tells @device the size of the terminal that shows its console, if it is a kind of
+ * device that wants to know: a first byte stream and a control named "size". */
+void sup_console_size(struct sup *s, const char *device, const char *size);
+/** sup_front_size - the same for the foreground's terminal. */
+void sup_front_size(struct sup *s);
+
 /** sup_cli_start - opens the supervisor's socket. 0 or -Exxx. */
 int sup_cli_start(struct sup *s, struct err *err);
-/** sup_cli_status - hv's answer to a client's status request; NULL: it gave none. */
-void sup_cli_status(struct sup *s, const Outrigger__VmStatus *vm);
+/** sup_cli_answer - hv's answer to the request that a client waits for. */
+void sup_cli_answer(struct sup *s, const Outrigger__HvReply *reply);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The supervisor's own socket: what `ps`, `stats`, `stop` and `console` ask. One request at a time.
+/* The supervisor's own socket: what `ps`, `stats`, `top`, `inspect`, `stop` and `console` ask. One request at a time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,13 +52,12 @@ static void own_status(struct sup *s, Outrigger__VmStatus *vm, Outrigger__Device
 	vm->devices = ptrs;
 }
 
-void sup_cli_status(struct sup *s, const Outrigger__VmStatus *vm)
+/* @vm NULL: hv gave no answer. */
+static void status_reply(struct sup *s, const Outrigger__VmStatus *vm)
 {
 	Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
 	Outrigger__VmStatus own = OUTRIGGER__VM_STATUS__INIT;
 	Outrigger__DeviceStatus devices[LIMIT_DEVICES], *ptrs[LIMIT_DEVICES];
-	s->cli_pending = 0;
-	uv_timer_stop(&s->status_timer);
 	if (!vm)
 		own_status(s, &own, devices, ptrs);
 	r.vm = vm ? (Outrigger__VmStatus *)(uintptr_t)vm : &own;
@@ -71,12 +70,20 @@ void sup_cli_status(struct sup *s, const Outrigger__VmStatus *vm)
 	r.blob.data = s->cli_config;
 	r.blob.len = s->cli_config_len;
 	cli_reply(s, &r);
+}
+
+/* The client has its answer: the next one's turn. */
+static void answered(struct sup *s)
+{
+	s->cli_pending = 0;
+	uv_timer_stop(&s->status_timer);
 	cli_readable(&s->cli_poll, 0, 0);
 }
 
 static void status_late(uv_timer_t *t)
 {
-	sup_cli_status(t->data, NULL);
+	status_reply(t->data, NULL);
+	answered(t->data);
 }
 
 static void verb_status(struct sup *s)
@@ -85,7 +92,116 @@ static void verb_status(struct sup *s)
 	if (s->cli_pending)
 		uv_timer_start(&s->status_timer, status_late, SUP_STATUS_MS, 0);
 	else
-		sup_cli_status(s, NULL);
+		status_reply(s, NULL);
+}
+
+void sup_cli_answer(struct sup *s, const Outrigger__HvReply *reply)
+{
+	if (reply->vm) {
+		status_reply(s, reply->vm);
+	} else {
+		Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
+		r.status = reply->status ? EXIT_FAILED : EXIT_DONE;
+		r.error = reply->error[0] || !reply->status ? reply->error
+							    : strerror(abs(reply->status));
+		r.blob = reply->blob;
+		cli_reply(s, &r);
+	}
+	answered(s);
+}
+
+/* ---- one device: inspect and control ------------------------------------------------------------- */
+
+static void device_late(uv_timer_t *t)
+{
+	cli_error(t->data, "the device gives no answer");
+	answered(t->data);
+}
+
+/* Waits for hv's answer to request @id. */
+static void device_wait(struct sup *s, uint64_t id)
+{
+	s->cli_pending = id;
+	if (id)
+		uv_timer_start(&s->status_timer, device_late, SUP_DEVICE_MS, 0);
+	else
+		cli_error(s, "hv takes no requests now");
+}
+
+/* The device of that name; NULL: the client was told. */
+static const struct config_device *device_named(struct sup *s, const char *name)
+{
+	const char *names[LIMIT_DEVICES + 1] = {0};
+	AUTO_SB list = {0};
+	for (size_t i = 0; i < s->ndevices; i++) {
+		names[i] = s->devices[i].cfg->name;
+		if (name && strcmp(names[i], name) == 0)
+			return s->devices[i].cfg;
+	}
+	text_join(&list, names, ", ");
+	const char *near = name ? text_nearest(name, names) : NULL;
+	AUTO_FREE char *text = xasprintf("there is no device %s; %s%s%sit has %s", name ? name : "",
+					 near ? "did you mean " : "", near ? near : "",
+					 near ? "? " : "", s->ndevices ? sb_str(&list) : "none");
+	cli_error(s, text);
+	return NULL;
+}
+
+static void verb_inspect(struct sup *s, const char *device)
+{
+	const struct config_device *dev = device_named(s, device);
+	if (dev)
+		device_wait(s, sup_hv_inspect(s, dev->name));
+}
+
+static bool has_control(const struct config_device *dev, const char *name, struct sb *known)
+{
+	const Outrigger__ModelDescription *desc = dev->model->desc;
+	for (size_t i = 0; i < desc->n_controls; i++) {
+		if (strcmp(desc->controls[i]->name, name) == 0)
+			return true;
+		sb_addf(known, "%s%s", i ? ", " : "", desc->controls[i]->name);
+	}
+	return false;
+}
+
+static void verb_control(struct sup *s, const Outrigger__CliRequest *q)
+{
+	AUTO_SB known = {0};
+	if (q->n_args != 3) {
+		cli_error(s, "a control needs a device, a name and a value");
+		return;
+	}
+	const struct config_device *dev = device_named(s, q->args[0]);
+	if (!dev)
+		return;
+	if (has_control(dev, q->args[1], &known)) {
+		device_wait(s, sup_hv_control(s, dev->name, q->args[1], q->args[2]));
+		return;
+	}
+	AUTO_FREE char *text =
+		known.len ? xasprintf("device %s (%s) has no control %s; it has %s", dev->name,
+				      dev->model->name, q->args[1], sb_str(&known))
+			  : xasprintf("device %s (%s) has nothing that can be set while it runs",
+				      dev->name, dev->model->name);
+	cli_error(s, text);
+}
+
+void sup_console_size(struct sup *s, const char *device, const char *size)
+{
+	AUTO_SB known = {0};
+	for (size_t i = 0; i < s->ndevices; i++) {
+		const struct config_device *dev = s->devices[i].cfg;
+		if (strcmp(dev->name, device) == 0 && has_control(dev, "size", &known))
+			sup_hv_control(s, device, "size", size);
+	}
+}
+
+void sup_front_size(struct sup *s)
+{
+	char size[24];
+	if (s->front_on && s->front.console && front_size(&s->front, size, sizeof(size)))
+		sup_console_size(s, s->front.console->device, size);
 }
 
 static void verb_stop(struct sup *s, bool force)
@@ -131,6 +247,15 @@ static void dispatch(struct sup *s, const Outrigger__CliRequest *q)
 		verb_stop(s, arg && strcmp(arg, "force") == 0);
 	} else if (strcmp(q->verb, "console") == 0) {
 		verb_console(s, arg);
+	} else if (strcmp(q->verb, "inspect") == 0) {
+		verb_inspect(s, arg);
+	} else if (strcmp(q->verb, "control") == 0) {
+		verb_control(s, q);
+	} else if (strcmp(q->verb, "size") == 0) {
+		Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
+		if (q->n_args == 2)
+			sup_console_size(s, q->args[0], q->args[1]);
+		cli_reply(s, &r);
 	} else {
 		AUTO_FREE char *text =
 			xasprintf("this supervisor does not know \"%s\": it is version %s", q->verb,

@@ -10,15 +10,42 @@
 
 enum { SEND_MS = 1000, DIAL_SLICE_MS = 20 };
 
+static uint64_t send_request(struct sup *s, Outrigger__HvRequest *req)
+{
+	req->id = ++s->request_id;
+	if (!s->hv_ctl || !s->hv.alive || ctl_send(s->hv_ctl, &req->base, SEND_MS) < 0)
+		return 0;
+	return req->id;
+}
+
 uint64_t sup_hv_request(struct sup *s, Outrigger__HvRequest__KindCase which)
 {
 	Outrigger__HvRequest req = OUTRIGGER__HV_REQUEST__INIT;
-	req.id = ++s->request_id;
 	req.kind_case = which;
-	req.stop = 1; /* all of the oneof's members are one bool */
-	if (!s->hv_ctl || !s->hv.alive || ctl_send(s->hv_ctl, &req.base, SEND_MS) < 0)
-		return 0;
-	return req.id;
+	req.stop = 1; /* the members without a device are one bool */
+	return send_request(s, &req);
+}
+
+uint64_t sup_hv_inspect(struct sup *s, const char *device)
+{
+	Outrigger__HvRequest req = OUTRIGGER__HV_REQUEST__INIT;
+	Outrigger__DeviceRequest d = OUTRIGGER__DEVICE_REQUEST__INIT;
+	d.device = (char *)(uintptr_t)device;
+	req.kind_case = OUTRIGGER__HV_REQUEST__KIND_INSPECT;
+	req.inspect = &d;
+	return send_request(s, &req);
+}
+
+uint64_t sup_hv_control(struct sup *s, const char *device, const char *name, const char *value)
+{
+	Outrigger__HvRequest req = OUTRIGGER__HV_REQUEST__INIT;
+	Outrigger__DeviceRequest d = OUTRIGGER__DEVICE_REQUEST__INIT;
+	d.device = (char *)(uintptr_t)device;
+	d.name = (char *)(uintptr_t)name;
+	d.value = (char *)(uintptr_t)value;
+	req.kind_case = OUTRIGGER__HV_REQUEST__KIND_CONTROL;
+	req.control = &d;
+	return send_request(s, &req);
 }
 
 static struct sup_device *device_find(struct sup *s, const char *name)
@@ -39,6 +66,7 @@ static void start_if_ready(struct sup *s)
 		return;
 	s->start_sent = true;
 	sup_front_start(s);
+	sup_front_size(s);
 	if (!sup_hv_request(s, OUTRIGGER__HV_REQUEST__KIND_START))
 		sup_end(s, EXIT_FAILED, "hv does not take the start request");
 }
@@ -157,9 +185,9 @@ static void hv_readable(uv_poll_t *p, int status, int events)
 		const Outrigger__FromHv *from = (const Outrigger__FromHv *)(const void *)m;
 		if (from->kind_case == OUTRIGGER__FROM_HV__KIND_EVENT)
 			event(s, from->event);
-		else if (from->kind_case == OUTRIGGER__FROM_HV__KIND_REPLY && from->reply->vm &&
+		else if (from->kind_case == OUTRIGGER__FROM_HV__KIND_REPLY &&
 			 from->reply->id == s->cli_pending)
-			sup_cli_status(s, from->reply->vm);
+			sup_cli_answer(s, from->reply);
 		ctl_free(m);
 	}
 }

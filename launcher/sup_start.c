@@ -59,14 +59,28 @@ static int spawn_daemon(struct sup *s, struct sup_device *dev, const char *token
 	return 0;
 }
 
+/* What the console of @b is called: the device; of its further byte streams, device.option. Heap. */
+static char *console_name(const struct sup *s, const struct backend *b)
+{
+	const struct config_device *dev = &s->cfg->devices[b->device];
+	const Outrigger__ModelDescription *desc = dev->model->desc;
+	for (size_t i = 0; i < desc->n_options; i++)
+		if (strcmp(desc->options[i]->type, "chardev") == 0)
+			return strcmp(desc->options[i]->name, b->option) == 0
+				       ? xstrdup(dev->name)
+				       : xasprintf("%s.%s", dev->name, b->option);
+	return xstrdup(dev->name);
+}
+
 static int consoles_start(struct sup *s, struct err *err)
 {
 	s->consoles = xalloc(s->backends.count, sizeof(*s->consoles));
 	for (size_t i = 0; i < s->backends.count; i++) {
 		struct backend *b = &s->backends.items[i];
-		const char *device = s->cfg->devices[b->device].name;
+		AUTO_FREE char *device = console_name(s, b);
 		if (b->kind == CHARDEV_PTY)
-			sup_tell(s, "%s: %s is %s", device, b->option, b->path);
+			sup_tell(s, "%s: %s is %s", s->cfg->devices[b->device].name, b->option,
+				 b->path);
 		if (b->kind != CHARDEV_CONSOLE && b->kind != CHARDEV_STDIO)
 			continue;
 		/* The front console comes first: it is what `outrigger console VM` means. */
@@ -108,8 +122,9 @@ void sup_front_start(struct sup *s)
 		return;
 	for (size_t i = 0; i < s->backends.count; i++) {
 		const struct backend *b = &s->backends.items[i];
+		AUTO_FREE char *name = b->front ? console_name(s, b) : NULL;
 		for (size_t k = 0; b->front && k < s->nconsoles; k++) {
-			if (strcmp(s->consoles[k].device, s->cfg->devices[b->device].name) != 0)
+			if (strcmp(s->consoles[k].device, name) != 0)
 				continue;
 			s->front_on = true;
 			front_start(&s->front, &s->loop, &s->consoles[k], true, on_key, on_gone, s);
@@ -124,9 +139,17 @@ void sup_front_start(struct sup *s)
 static size_t longest_name(const struct config *c)
 {
 	size_t n = strlen("ipc://supervisor");
-	for (size_t i = 0; i < c->ndevices; i++)
-		if (strlen("ipc://ctl.") + strlen(c->devices[i].name) > n)
-			n = strlen("ipc://ctl.") + strlen(c->devices[i].name);
+	for (size_t i = 0; i < c->ndevices; i++) {
+		size_t ctl = strlen("ipc://ctl.") + strlen(c->devices[i].name);
+		n = ctl > n ? ctl : n;
+		for (size_t k = 0; k < c->devices[i].model->desc->n_options; k++) {
+			const Outrigger__OptionDescription *o =
+				c->devices[i].model->desc->options[k];
+			size_t len =
+				strlen("console..") + strlen(c->devices[i].name) + strlen(o->name);
+			n = strcmp(o->type, "chardev") == 0 && len > n ? len : n;
+		}
+	}
 	return n;
 }
 

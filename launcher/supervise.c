@@ -58,6 +58,8 @@ static void on_signal(uv_signal_t *h, int sig)
 		sup_reap(s);
 	} else if (sig == SIGCONT) {
 		term_again();
+	} else if (sig == SIGWINCH) {
+		sup_front_size(s);
 	} else if (s->stop_signals++ == 0) {
 		sup_end(s, 128 + sig, "stopped by signal %d (%s)", sig, strsignal(sig));
 	} else {
@@ -67,7 +69,7 @@ static void on_signal(uv_signal_t *h, int sig)
 
 static void signals_start(struct sup *s)
 {
-	static const int list[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGCONT};
+	static const int list[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGCONT, SIGWINCH};
 	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
 		uv_signal_init(&s->loop, &s->signals[i]);

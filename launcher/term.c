@@ -2,6 +2,7 @@
 #include "launcher/term.h"
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 #include "base/bytes.h"
@@ -11,12 +12,36 @@ enum { CTRL_A = 1 };
 static struct {
 	struct termios saved;
 	int fd;
-	volatile sig_atomic_t raw;
+	volatile sig_atomic_t raw, screen;
+	int screen_fd;
 	bool hooked;
 } term = {.fd = -1};
 
+/* Async-signal-safe: a fatal signal comes here too. */
+static void screen_set(bool on)
+{
+	static const char enter[] = "\033[?1049h\033[?25l", leave[] = "\033[?25h\033[?1049l";
+	ssize_t n = on ? write(term.screen_fd, enter, sizeof(enter) - 1)
+		       : write(term.screen_fd, leave, sizeof(leave) - 1);
+	(void)n; /* a terminal that is gone needs no restoring */
+}
+
+bool term_size(int fd, unsigned *ret_cols, unsigned *ret_rows)
+{
+	struct winsize w;
+	if (ioctl(fd, TIOCGWINSZ, &w) < 0 || !w.ws_col || !w.ws_row)
+		return false;
+	*ret_cols = w.ws_col;
+	*ret_rows = w.ws_row;
+	return true;
+}
+
 void term_restore(void)
 {
+	if (term.screen) {
+		term.screen = 0;
+		screen_set(false);
+	}
 	if (term.raw) {
 		term.raw = 0;
 		tcsetattr(term.fd, TCSADRAIN, &term.saved);
@@ -31,6 +56,30 @@ static void fatal(int sig)
 	raise(sig);
 }
 
+/* exit() and fatal signals restore the terminal from now on. */
+static void hook(void)
+{
+	static const int fatals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+	if (term.hooked)
+		return;
+	term.hooked = true;
+	atexit(term_restore);
+	for (size_t i = 0; i < ARRAY_LEN(fatals); i++) {
+		struct sigaction sa = {.sa_handler = fatal, .sa_flags = (int)SA_RESETHAND};
+		sigaction(fatals[i], &sa, NULL);
+	}
+}
+
+void term_screen(int fd, bool on)
+{
+	if (on == (bool)term.screen)
+		return;
+	hook();
+	term.screen_fd = fd;
+	term.screen = on;
+	screen_set(on);
+}
+
 static void raw_set(void)
 {
 	struct termios t = term.saved;
@@ -42,18 +91,10 @@ static void raw_set(void)
 
 bool term_raw(int fd)
 {
-	static const int fatals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 	if (!isatty(fd) || tcgetpgrp(fd) != getpgrp() || tcgetattr(fd, &term.saved) < 0)
 		return false;
 	term.fd = fd;
-	if (!term.hooked) {
-		atexit(term_restore);
-		for (size_t i = 0; i < ARRAY_LEN(fatals); i++) {
-			struct sigaction sa = {.sa_handler = fatal, .sa_flags = (int)SA_RESETHAND};
-			sigaction(fatals[i], &sa, NULL);
-		}
-		term.hooked = true;
-	}
+	hook();
 	raw_set();
 	return true;
 }

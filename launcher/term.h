@@ -18,6 +18,13 @@ bool term_is_raw(void);
 /** term_again - after a stop and SIGCONT: raw again if it was raw. */
 void term_again(void);
 
+/** term_size - the size of the terminal at descriptor @fd. false: it is none, or it does not know its size. */
+bool term_size(int fd, unsigned *ret_cols, unsigned *ret_rows);
+
+/** term_screen - on: changes to the terminal's second screen, without a cursor; off, or term_restore(): back, with
+ * what was there before. @fd: where the output goes. */
+void term_screen(int fd, bool on);
+
 /** term_eol - "\r\n" while raw, "\n" else: how our own messages end their lines. */
 const char *term_eol(void);
 

@@ -6,6 +6,7 @@
 #include "launcher/json.h"
 #include "launcher/portstats.h"
 #include "launcher/runtime.h"
+#include "launcher/topview.h"
 #include "launcher/verbs.h"
 #include "proto/ctl.h"
 
@@ -41,22 +42,29 @@ static void text_vm(const Outrigger__CliReply *r, const Outrigger__VmConfig *cfg
 		vm->n_vcpu_exits ? vm->n_vcpu_exits : (size_t)(cfg ? cfg->cpus : 0),
 		vm->n_vcpu_exits > 1 ? "s" : "", text_size_format(mem, r->memory_bytes),
 		r->supervisor_pid, r->config);
-	sb_addf(out, "  %-12s %8s %-12s %-12s %-12s %-6s %10s %10s %10s %10s\n", "NAME", "PID",
-		"MODEL", "STATE", "ADDRESS", "IRQ", "FWD-READ", "FWD-WRITE", "POSTED", "SHADOW");
-	sb_addf(out, "  %-12s %8d %-12s %-12s %-12s %-6s %10s %10s %10s %10s\n", "hv", r->hv_pid,
-		"core", vm->state, "-", "-", "-", "-", "-", "-");
+	sb_addf(out, "  %-12s %8s %-14s %-11s %-10s %-4s %9s %9s %9s %9s %9s %6s %6s\n", "NAME",
+		"PID", "MODEL", "STATE", "ADDRESS", "IRQ", "FWD-READ", "FWD-WRITE", "POSTED",
+		"SHADOW", "REQUESTS", "IN", "OUT");
+	sb_addf(out, "  %-12s %8d %-14s %-11s %-10s %-4s %9s %9s %9s %9s %9s %6s %6s\n", "hv",
+		r->hv_pid, "core", vm->state, "-", "-", "-", "-", "-", "-", "-", "-", "-");
 	for (size_t i = 0; i < vm->n_devices; i++) {
 		const Outrigger__DeviceStatus *d = vm->devices[i];
 		AUTO_SB addr = {0};
 		AUTO_SB irq = {0};
 		text_place(client_device_config(cfg, d->name), &addr, &irq);
-		sb_addf(out, "  %-12s %8d %-12s %-12s %-12s %-6s %10llu %10llu %10llu %10llu\n",
+		char in[16], bytes[16];
+		sb_addf(out,
+			"  %-12s %8d %-14s %-11s %-10s %-4s %9llu %9llu %9llu %9llu %9llu %6s "
+			"%6s\n",
 			d->name, d->pid, d->model, d->state, addr.len ? sb_str(&addr) : "-",
 			irq.len ? sb_str(&irq) : "-",
 			(unsigned long long)portstats_get(d, PC_READS_FORWARDED),
 			(unsigned long long)portstats_get(d, PC_WRITES_FORWARDED),
 			(unsigned long long)portstats_get(d, PC_WRITES_POSTED),
-			(unsigned long long)portstats_get(d, PC_READS_SHADOW));
+			(unsigned long long)portstats_get(d, PC_READS_SHADOW),
+			(unsigned long long)portstats_io(d, PI_REQUESTS),
+			top_number(in, (double)portstats_in_bytes(d)),
+			top_number(bytes, (double)portstats_out_bytes(d)));
 		if (d->why[0])
 			sb_addf(out, "  %-12s   %s\n", "", text_printable(d->why));
 	}
@@ -90,6 +98,13 @@ static void json_device(struct json *j, const Outrigger__DeviceStatus *d,
 	json_u64(j, "writes_forwarded", portstats_get(d, PC_WRITES_FORWARDED));
 	json_u64(j, "writes_posted", portstats_get(d, PC_WRITES_POSTED));
 	json_u64(j, "reads_shadow", portstats_get(d, PC_READS_SHADOW));
+	json_close(j, '}');
+	json_open(j, "traffic", '{');
+	json_u64(j, "requests", portstats_io(d, PI_REQUESTS));
+	json_u64(j, "in_bytes", portstats_in_bytes(d));
+	json_u64(j, "out_bytes", portstats_out_bytes(d));
+	json_u64(j, "errors", portstats_io(d, PI_ERRORS));
+	json_u64(j, "drops", portstats_io(d, PI_DROPS));
 	json_close(j, '}');
 	json_close(j, '}');
 }
@@ -180,6 +195,9 @@ const struct verb verb_ps = {
 	.options = options,
 	.text = "One line for hv and one for each device process: PID, model, state, address, "
 		"interrupt, and the guest's\n"
-		"accesses by their way: forwarded reads and writes, posted writes, shadow reads.",
+		"accesses by their way: forwarded reads and writes, posted writes, shadow reads; "
+		"and "
+		"the device's traffic:\n"
+		"requests done, bytes to the guest and from it.",
 	.fn = ps,
 };

@@ -3,5 +3,5 @@
 /* Every verb there is, each defined in verb_<name>.c. */
 #include "launcher/verb.h"
 
-extern const struct verb verb_run, verb_ps, verb_stop, verb_console, verb_stats, verb_models,
-	verb_check, verb_doctor, verb_bench, verb_completion, verb_man;
+extern const struct verb verb_run, verb_ps, verb_stop, verb_console, verb_stats, verb_top,
+	verb_inspect, verb_models, verb_check, verb_doctor, verb_bench, verb_completion, verb_man;
