@@ -97,6 +97,7 @@ void arena_commit(struct arena *a, uint64_t head)
 	unsigned good = a->work;
 	atomic_store_explicit(&a->seg->commit, head << 1 | good, memory_order_release);
 	a->work = !good;
+	a->dm->commits++;
 	dm_arena_sync(a->dm, a->copy[a->work], a->copy[good]);
 	*reply_of(a, a->work) = *reply_of(a, good);
 	dm_bind(a->dm, a->copy[a->work]);

@@ -54,6 +54,7 @@ static void settle(struct dm_test *t)
 		h->events[i] = 0;
 	}
 	h->forget = 0;
+	t->dm->commits++;
 	memcpy(t->committed, t->arena, t->dm->arena_bytes);
 }
 

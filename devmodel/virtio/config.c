@@ -48,6 +48,7 @@ void virtio_dm_resume(struct dm *dm, void *state)
 	virtio_prepare(dm);
 	v->stale =
 		UINT64_MAX; /* every doorbell is rung now, of queues that there are not as well */
+	fresh_resume(dm, v);
 	if (m->resume)
 		m->resume(dm, state);
 	else

@@ -143,6 +143,7 @@ void virtio_queue_stop(struct dm *dm, void *state, unsigned q)
 		v->stale |= 1ull << q; /* its doorbell may have been rung and not served yet */
 	v->more &= ~(1u << q);
 	v->unarmed &= ~(1u << q);
+	fresh_drop(v, q);
 	ops->stop(ctx, q, virtio_queue(state, q));
 }
 
@@ -187,13 +188,24 @@ int virtio_pop(struct dm *dm, void *state, unsigned q, struct vring_chain *ret)
 			       ? 0
 			       : -EIO;
 	struct vring *r = virtio_queue(state, q);
+	bool packed = r->features & VRING_F_RING_PACKED;
+	if (packed) {
+		fresh_begin(dm, state);
+		if (!fresh_room(v)) { /* not empty: it goes on after the next commit */
+			virtio_more(dm, state, q);
+			return 0;
+		}
+	}
 	int rc = ops->pop(ctx, q, r, iov_of(dm), VRING_SIZE_MAX, ret);
-	if (rc > 0)
+	if (rc > 0) {
 		v->unarmed &= ~(1u << q);
-	else if (rc == 0)
+		if (packed)
+			fresh_popped(dm, v, q, ret);
+	} else if (rc == 0) {
 		v->unarmed |= 1u << q;
-	else
+	} else {
 		virtio_broken(dm, state, q, vring_error_text(r->error));
+	}
 	return rc;
 }
 
@@ -201,11 +213,27 @@ void virtio_unpop(struct dm *dm, void *state, unsigned q, const struct vring_cha
 {
 	void *ctx;
 	const struct dm_queue_ops *ops = ops_of(dm, &ctx);
-	if (virtio_queue_live(state, q))
-		ops->unpop(ctx, q, virtio_queue(state, q), c);
+	if (!virtio_queue_live(state, q))
+		return;
+	fresh_unpopped(state, q, c->id);
+	ops->unpop(ctx, q, virtio_queue(state, q), c);
 }
 
 void virtio_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc, uint32_t len)
+{
+	if (!virtio_queue_live(state, q))
+		return;
+	dm_count(dm, DM_COUNT_REQUESTS, 1);
+	if (virtio_queue(state, q)->features & VRING_F_RING_PACKED) {
+		fresh_begin(dm, state);
+		if (fresh_push(state, q, id, len))
+			return;
+	}
+	virtio_ring_push(dm, state, q, id, ndesc, len);
+}
+
+void virtio_ring_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc,
+		      uint32_t len)
 {
 	void *ctx;
 	const struct dm_queue_ops *ops = ops_of(dm, &ctx);
@@ -213,12 +241,16 @@ void virtio_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t n
 		return;
 	struct vring *r = virtio_queue(state, q);
 	ops->push(ctx, q, r, id, ndesc, len);
-	dm_count(dm, DM_COUNT_REQUESTS, 1);
 	if (r->error)
 		virtio_broken(dm, state, q, vring_error_text(r->error));
 }
 
 void virtio_signal(struct dm *dm, void *state, unsigned q)
+{
+	virtio_ring_signal(dm, state, q);
+}
+
+void virtio_ring_signal(struct dm *dm, void *state, unsigned q)
 {
 	void *ctx;
 	const struct dm_queue_ops *ops = ops_of(dm, &ctx);
@@ -314,6 +346,7 @@ static void rearm_all(struct dm *dm, void *state)
 {
 	struct virtio *v = state;
 	uint32_t left = v->unarmed;
+	v->unarmed = 0;
 	while (left) {
 		unsigned q = (unsigned)__builtin_ctz(left);
 		left &= left - 1;
@@ -326,11 +359,12 @@ bool virtio_dm_work(struct dm *dm, void *state)
 {
 	struct virtio *v = state;
 	virtio_prepare(dm);
-	bool armed = v->unarmed != 0;
-	if (armed)
+	/* Pushes of this very interval wait for the commit that a `true` brings about. */
+	bool did = fresh_begin(dm, state) || fresh_waiting(v) || v->unarmed;
+	if (v->unarmed)
 		rearm_all(dm, state);
 	if (!v->more || !virtio_live(state))
-		return armed;
+		return did;
 	/* The next set bit from v->turn on, around the corner. */
 	uint32_t after = v->turn < 32 ? v->more & ~((1u << v->turn) - 1) : 0;
 	unsigned q = (unsigned)__builtin_ctz(after ? after : v->more);
@@ -344,6 +378,21 @@ bool virtio_dm_work(struct dm *dm, void *state)
 
 /* ---- after a crash ------------------------------------------------------------------------------------ */
 
+struct adoption {
+	struct virtio *v;
+	unsigned q;
+	unsigned (*seen)(void *ctx, uint16_t id);
+	void *seen_ctx;
+};
+
+/* Chains whose push waited for the commit are ours; the model has forgotten them. */
+static unsigned adopt_one(void *ctx, uint16_t id)
+{
+	struct adoption *a = ctx;
+	unsigned n = fresh_adopt(a->v, a->q, id);
+	return n ? n : a->seen(a->seen_ctx, id);
+}
+
 void virtio_adopt(struct dm *dm, void *state, unsigned q, unsigned (*seen)(void *ctx, uint16_t id),
 		  void *seen_ctx)
 {
@@ -352,7 +401,8 @@ void virtio_adopt(struct dm *dm, void *state, unsigned q, unsigned (*seen)(void 
 	if (!virtio_queue_live(state, q))
 		return;
 	struct vring *r = virtio_queue(state, q);
-	ops->adopt(ctx, q, r, seen, seen_ctx);
+	struct adoption a = {state, q, seen, seen_ctx};
+	ops->adopt(ctx, q, r, adopt_one, &a);
 	if (r->error)
 		virtio_broken(dm, state, q, vring_error_text(r->error));
 }

@@ -63,6 +63,30 @@ int virtio_queue_start(struct dm *dm, void *state, unsigned q);
 void virtio_queue_stop(struct dm *dm, void *state, unsigned q);
 /** virtio_kick_all - every queue that is live is looked at in the next turns. */
 void virtio_kick_all(void *state);
+/** virtio_ring_push / _signal - to the ring, at once. */
+void virtio_ring_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc,
+		      uint32_t len);
+void virtio_ring_signal(struct dm *dm, void *state, unsigned q);
+
+/* fresh.c: pushes that wait for a commit. */
+/** fresh_begin - at every entry: if there was a commit since, shows the driver what waited for it. True: it did. */
+bool fresh_begin(struct dm *dm, void *state);
+/** fresh_room - may another chain be popped before the next commit? */
+bool fresh_room(const struct virtio *v);
+/** fresh_popped / _unpopped - chain @c of queue @q was popped, or put back. */
+void fresh_popped(struct dm *dm, struct virtio *v, unsigned q, const struct vring_chain *c);
+void fresh_unpopped(struct virtio *v, unsigned q, uint16_t id);
+/** fresh_push - true: the chain is one of those, and its push waits. */
+bool fresh_push(struct virtio *v, unsigned q, uint16_t id, uint32_t len);
+/** fresh_waiting - is there a push that waits? */
+bool fresh_waiting(const struct virtio *v);
+/** fresh_drop - forgets those of queue @q. */
+void fresh_drop(struct virtio *v, unsigned q);
+/** fresh_adopt - after a crash: was the chain given back already? Its ring entries (and it waits no more); 0: unknown. */
+unsigned fresh_adopt(struct virtio *v, unsigned q, uint16_t id);
+/** fresh_resume - what is left was committed by a daemon that died: nothing waits for a commit of ours. */
+void fresh_resume(struct dm *dm, struct virtio *v);
+
 /** virtio_show_queue - the registers of the selected queue show what it is. */
 void virtio_show_queue(void *state);
 /** virtio_config_written - the driver wrote to the configuration space. */

@@ -28,6 +28,16 @@
 #define VIRTIO_INT_USED 1u
 #define VIRTIO_INT_CONFIG 2u
 
+#define VIRTIO_FRESH 64u /* chains of packed rings that can be popped between two commits */
+
+/** struct virtio_fresh - a chain of a packed ring that was popped since the last commit: see fresh.c. */
+struct virtio_fresh {
+	uint32_t len;
+	uint16_t id, ndesc;
+	uint8_t queue, pushed;
+	uint16_t reserved;
+};
+
 /** struct virtio - the transport's state. Plain data, the first member of a model's state; the queues follow it. */
 struct virtio {
 	/* registers; the table's fields point here */
@@ -52,6 +62,8 @@ struct virtio {
 	uint32_t device_id;   /* a constant: the table is shared by all models */
 	uint32_t reserved;    /* 0: keeps config[] a multiple of 8 away from the start */
 	uint64_t stale;	      /* bit q: one late doorbell, rung before a reset, is no error of the driver */
+	uint32_t nfresh, fresh_at; /* chains below, and the commit that they follow (low half) */
+	struct virtio_fresh fresh[VIRTIO_FRESH];
 	uint8_t config[VIRTIO_CONFIG_BYTES]; /* the shadow page serves it in every width */
 };
 
@@ -100,9 +112,10 @@ struct virtio_model {
 int virtio_pop(struct dm *dm, void *state, unsigned q, struct vring_chain *ret);
 /** virtio_unpop - puts back the chain popped last. */
 void virtio_unpop(struct dm *dm, void *state, unsigned q, const struct vring_chain *c);
-/** virtio_push - gives a chain back with @len bytes written, and counts one request. Ignored if the queue is not live. */
+/** virtio_push - gives a chain back with @len bytes written, and counts one request. Ignored if the queue is not live.
+ * A chain of a packed ring that was popped in the same call is shown to the driver after the commit, by the next work(). */
 void virtio_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc, uint32_t len);
-/** virtio_signal - after pushes: interrupts the driver if it wants that. */
+/** virtio_signal - after pushes: interrupts the driver if it wants that. Pushes that wait for a commit signal by themselves. */
 void virtio_signal(struct dm *dm, void *state, unsigned q);
 /** virtio_rearm - the queue was emptied: asks for notifications; true: there is more, pop again. The transport does so
  * by itself after the model's queue(), and in the next turn of work, for a queue whose last virtio_pop() gave 0. */
