@@ -265,6 +265,8 @@ struct dm_class {
 			size_t len);
 	/** host_done - @channel is no longer busy: see dm_host_out_busy(). */
 	void (*host_done)(struct dm *dm, void *state, unsigned channel);
+	/** host_peer - whoever is at the host's end of @channel came or left: dm_host_peer() says which. */
+	void (*host_peer)(struct dm *dm, void *state, unsigned channel);
 	/** timer - the time of @timer has come; it is off now. */
 	void (*timer)(struct dm *dm, void *state, unsigned timer);
 	/** doorbell - doorbell @index was rung, once or more often, since it was called last. */
@@ -328,6 +330,10 @@ size_t dm_host_out(struct dm *dm, unsigned channel, const void *buf, size_t len)
 /** dm_host_out_busy - the host is behind on @channel: tell the guest to wait, in the device's own way.
  * dm_class.host_done is called when it ends. */
 bool dm_host_out_busy(struct dm *dm, unsigned channel);
+
+/** dm_host_peer - is somebody at the host's end of @channel? False: a socket that nobody has connected to, or a stream
+ * whose reader has gone. */
+bool dm_host_peer(struct dm *dm, unsigned channel);
 
 /** dm_option_str / _u64 / _bool - the value of an option, its default where the config has none.
  * str: NULL if there is neither; u64: also sizes and durations (ns). */

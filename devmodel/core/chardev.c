@@ -225,9 +225,20 @@ static bool run_input(struct chardev *c, uint64_t tag)
 	return moved;
 }
 
+/* A pty keeps its newest bytes for whoever opens it next, and what is thrown away needs no reader: both count as there. */
+static bool run_peer(struct chardev *c)
+{
+	bool here = c->fd >= 0 || c->kind == CHARDEV_NULL;
+	if (!dm_peer_set(c->srv->dm, c->channel, here))
+		return false;
+	server_commit(c->srv);
+	return true;
+}
+
 bool chardev_run(struct chardev *c, uint64_t tag)
 {
-	bool moved = run_output(c, tag);
+	bool moved = run_peer(c);
+	moved |= run_output(c, tag);
 	return run_input(c, tag) || moved;
 }
 

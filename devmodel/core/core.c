@@ -385,6 +385,23 @@ void dm_output_consume(struct dm *dm, unsigned channel, size_t n)
 	}
 }
 
+bool dm_host_peer(struct dm *dm, unsigned channel)
+{
+	CHECK(channel < dm->channels);
+	return !dm->hdr->ch[channel].away;
+}
+
+bool dm_peer_set(struct dm *dm, unsigned channel, bool here)
+{
+	struct dm_channel *ch = &dm->hdr->ch[channel];
+	if (ch->away == !here)
+		return false;
+	ch->away = !here;
+	if (dm->cls->host_peer)
+		dm->cls->host_peer(dm, dm->state, channel);
+	return true;
+}
+
 /* ---- lines and timers ---------------------------------------------------------------------------------- */
 
 void dm_irq_set(struct dm *dm, unsigned line, bool level)

@@ -25,6 +25,7 @@ struct dm_channel {
 	uint32_t head; /* next byte to leave */
 	uint32_t tail; /* next byte to be queued */
 	uint32_t busy; /* over DM_OUT_SOFT, and not yet back at DM_OUT_RESUME */
+	uint32_t away; /* nobody is at the host's end */
 };
 
 /** struct dm_hdr - the environment's part of the arena. */
@@ -141,6 +142,10 @@ size_t dm_output_peek(struct dm *dm, unsigned channel, const uint8_t **ret);
 size_t dm_output_pending(struct dm *dm, unsigned channel);
 /** dm_output_consume - @n bytes have left. May call the model's host_done. */
 void dm_output_consume(struct dm *dm, unsigned channel, size_t n);
+
+/** dm_peer_set - somebody is at the host's end of @channel (@here), or not. Calls the model's host_peer if that is
+ * news. True: it was. */
+bool dm_peer_set(struct dm *dm, unsigned channel, bool here);
 
 /** dm_timers_next - guest time of the earliest timer, UINT64_MAX: none is on. */
 uint64_t dm_timers_next(const struct dm *dm);

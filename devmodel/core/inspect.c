@@ -197,8 +197,9 @@ char *dm_inspect(struct dm *dm, const char *device)
 	}
 	dm_text_addf(&t, "], \"channels\": [");
 	for (unsigned c = 0; c < dm->channels; c++)
-		dm_text_addf(&t, "%s{\"queued\": %zu, \"busy\": %s}", c ? ", " : "",
-			     dm_output_pending(dm, c), dm->hdr->ch[c].busy ? "true" : "false");
+		dm_text_addf(&t, "%s{\"queued\": %zu, \"busy\": %s, \"peer\": %s}", c ? ", " : "",
+			     dm_output_pending(dm, c), dm->hdr->ch[c].busy ? "true" : "false",
+			     dm->hdr->ch[c].away ? "false" : "true");
 	dm_text_addf(&t, "], \"guest_errors\": %llu, \"lost_output\": %u, \"state\": {",
 		     (unsigned long long)dm->guest_errors, dm->hdr->lost_out);
 	t.first = true;

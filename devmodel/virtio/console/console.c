@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "devmodel/virtio/console/console.h"
 
@@ -34,7 +33,7 @@ static bool parse_size(const char *text, uint16_t *ret_cols, uint16_t *ret_rows)
 static uint16_t count_ports(struct dm *dm)
 {
 	uint64_t n = dm_option_u64(dm, "ports");
-	char option[16];
+	char option[32];
 	if (n)
 		return n < CON_PORTS ? (uint16_t)n : CON_PORTS;
 	for (n = CON_PORTS; n > 1; n--) {
@@ -47,8 +46,7 @@ static uint16_t count_ports(struct dm *dm)
 
 bool con_host_open(struct dm *dm, unsigned port)
 {
-	(void)dm, (void)port;
-	return true;
+	return dm_host_peer(dm, port);
 }
 
 /* ---- set-up ----------------------------------------------------------------------------------------- */
@@ -104,9 +102,8 @@ static void console_quiesce(struct dm *dm, void *state, int q)
 
 /* ---- running ---------------------------------------------------------------------------------------- */
 
-static bool console_queue(struct dm *dm, void *state, unsigned q, unsigned budget)
+static bool queue_turn(struct dm *dm, struct console *s, unsigned q, unsigned budget)
 {
-	struct console *s = state;
 	con_done_flush(dm, s, q);
 	if (q >= 2 && !con_multiport(s)) {
 		dm_guest_error(dm, "queue %u is used without MULTIPORT", q);
@@ -118,6 +115,13 @@ static bool console_queue(struct dm *dm, void *state, unsigned q, unsigned budge
 		return con_control_in(dm, s, budget);
 	return q == con_txq(con_port_of(q)) ? con_transmit(dm, s, q, budget)
 					    : con_receive(dm, s, q, budget);
+}
+
+/* What was served in this turn is given back in the next one, after the commit: so there has to be one. */
+static bool console_queue(struct dm *dm, void *state, unsigned q, unsigned budget)
+{
+	struct console *s = state;
+	return queue_turn(dm, s, q, budget) || s->cq[q].ndone;
 }
 
 static void console_config_write(struct dm *dm, void *state, uint32_t offset, unsigned width)
@@ -139,23 +143,16 @@ static void console_host_done(struct dm *dm, void *state, unsigned channel)
 		virtio_more(dm, s, con_txq(channel));
 }
 
-/* A chain that the driver was shown as used and that our committed state has in its list. */
-struct adopt {
-	struct con_queue *cq;
-	bool any;
-};
-
+/* A chain that the driver was shown as used, and that the committed state has in its list. */
 static unsigned adopted(void *ctx, uint16_t id)
 {
-	struct adopt *a = ctx;
-	for (uint32_t i = 0; i < a->cq->ndone; i++) {
-		struct con_done d = a->cq->done[i];
+	struct con_queue *cq = ctx;
+	for (uint32_t i = 0; i < cq->ndone; i++) {
+		struct con_done d = cq->done[i];
 		if (d.id != id)
 			continue;
-		memmove(&a->cq->done[i], &a->cq->done[i + 1],
-			(a->cq->ndone - i - 1) * sizeof(a->cq->done[0]));
-		a->cq->ndone--;
-		a->any = true;
+		memmove(&cq->done[i], &cq->done[i + 1], (cq->ndone - i - 1) * sizeof(cq->done[0]));
+		cq->ndone--;
 		return d.ndesc;
 	}
 	return 0;
@@ -164,15 +161,15 @@ static unsigned adopted(void *ctx, uint16_t id)
 static void console_resume(struct dm *dm, void *state)
 {
 	struct console *s = state;
-	const struct vring_mem *mem = dm_mem(dm);
-	for (unsigned q = 0; mem && q < s->v.nqueues; q++) {
-		struct adopt a = {.cq = &s->cq[q]};
-		if (!virtio_queue_live(s, q))
-			continue;
-		vring_adopt(&s->q[q], mem, adopted, &a);
-		if (a.any)
-			virtio_signal(dm, s, q); /* it may have been killed before it did */
-	}
+	for (unsigned q = 0; q < s->v.nqueues; q++)
+		virtio_adopt(dm, s, q, adopted, &s->cq[q]);
+}
+
+static void console_host_peer(struct dm *dm, void *state, unsigned channel)
+{
+	struct console *s = state;
+	if (channel < s->nports && s->port[channel].ready)
+		con_post(dm, s, channel, CON_M_OPEN);
 }
 
 static int console_control(struct dm *dm, void *state, const char *name, const char *value,
@@ -216,6 +213,7 @@ static const struct virtio_model console_model = {
 	.device_id = 3,
 	.queues = CON_QUEUES,
 	.config_writable = CFG_BYTES,
+	.config_early = true,
 	.features = console_features,
 	.setup = console_setup,
 	.quiesce = console_quiesce,
@@ -258,6 +256,7 @@ const struct dm_class dm_class_virtio_console = {
 	.host_room = con_host_room,
 	.host_in = con_host_in,
 	.host_done = console_host_done,
+	.host_peer = console_host_peer,
 	.control = console_control,
 };
 /* clang-format on */

@@ -45,7 +45,6 @@ struct con_port {
 	uint8_t messages;   /* bit of each enum con_message */
 	uint8_t ready;	    /* the driver said PORT_READY */
 	uint8_t guest_open; /* the driver said PORT_OPEN */
-	uint8_t told_open;  /* what it was told of the host's end */
 };
 
 /** struct console - the state. */

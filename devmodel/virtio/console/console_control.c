@@ -39,7 +39,7 @@ static unsigned get16(const uint8_t *p)
 
 const char *con_name(struct dm *dm, unsigned port)
 {
-	char option[16];
+	char option[32];
 	if (!port)
 		return NULL;
 	snprintf(option, sizeof(option), "port%u_name", port);
@@ -60,7 +60,6 @@ void con_post(struct dm *dm, struct console *s, unsigned port, enum con_message 
 static void port_ready(struct dm *dm, struct console *s, unsigned port)
 {
 	s->port[port].ready = 1;
-	s->port[port].told_open = 0;
 	if (port == 0) {
 		con_post(dm, s, port, CON_M_CONSOLE);
 		con_post(dm, s, port, CON_M_RESIZE);
@@ -99,13 +98,10 @@ bool con_control_in(struct dm *dm, struct console *s, unsigned budget)
 {
 	struct vring_chain c;
 	uint8_t m[HEAD_BYTES];
-	virtio_hush(dm, s, CON_CONTROL_TXQ);
 	while (budget--) {
 		if (con_done_full(s, CON_CONTROL_TXQ))
 			return true;
 		int r = virtio_pop(dm, s, CON_CONTROL_TXQ, &c);
-		if (r == 0 && virtio_rearm(dm, s, CON_CONTROL_TXQ))
-			continue;
 		if (r <= 0)
 			return false;
 		if (vring_iov_read(c.out, c.nout, 0, m, sizeof(m)) == sizeof(m))
@@ -138,8 +134,7 @@ static size_t compose(struct dm *dm, struct console *s, unsigned port, enum con_
 		snprintf((char *)m + HEAD_BYTES, CON_NAME_MAX, "%s", name ? name : "");
 		return HEAD_BYTES + strlen((char *)m + HEAD_BYTES);
 	case CON_M_OPEN:
-		s->port[port].told_open = con_host_open(dm, port);
-		put16(m + 6, s->port[port].told_open);
+		put16(m + 6, con_host_open(dm, port));
 		return HEAD_BYTES;
 	case CON_M_RESIZE:
 		put16(m + HEAD_BYTES, s->rows_first ? s->rows : s->cols);
@@ -170,13 +165,10 @@ bool con_control_out(struct dm *dm, struct console *s, unsigned budget)
 	struct vring_chain c;
 	uint8_t m[MESSAGE_MAX];
 	unsigned port;
-	virtio_hush(dm, s, CON_CONTROL_RXQ);
 	while (waiting(s, &port, &message)) {
 		if (!budget-- || con_done_full(s, CON_CONTROL_RXQ))
 			return true;
 		int r = virtio_pop(dm, s, CON_CONTROL_RXQ, &c);
-		if (r == 0 && virtio_rearm(dm, s, CON_CONTROL_RXQ))
-			continue;
 		if (r <= 0)
 			return false;
 		size_t len = compose(dm, s, port, message, m);

@@ -10,7 +10,7 @@
  *   turn 2: push the list, signal                                     commit
  *
  * Killed in turn 1: nothing has happened, neither to the out-queue nor to the ring. Killed in turn 2: the list says what
- * was pushed, the used ring how much of it (vring_adopt() in console.c).
+ * was pushed, the used ring how much of it (console_resume()).
  *
  * Back-pressure: while the host is behind, nothing is popped, and the driver's buffers stay with us. A chain that is
  * longer than the out-queue has room for is put back and cq.offset remembers how far it went.
@@ -42,8 +42,8 @@ void con_done_flush(struct dm *dm, struct console *s, unsigned q)
 static bool send_chain(struct dm *dm, struct con_queue *cq, unsigned port,
 		       const struct vring_chain *c)
 {
-	uint8_t buf
-		[512]; /* fits between DM_OUT_SOFT and DM_OUT_BYTES, and leaves room for emergency writes */
+	/* Fits between DM_OUT_SOFT and DM_OUT_BYTES, and leaves room for emergency writes. */
+	uint8_t buf[512];
 	static_assert(sizeof(buf) <= (DM_OUT_BYTES - DM_OUT_SOFT) / 2, "room");
 	while (cq->offset < c->out_bytes) {
 		if (dm_host_out_busy(dm, port))
@@ -63,15 +63,12 @@ bool con_transmit(struct dm *dm, struct console *s, unsigned q, unsigned budget)
 {
 	unsigned port = con_port_of(q);
 	struct vring_chain c;
-	virtio_hush(dm, s, q);
 	while (budget--) {
 		if (con_done_full(s, q))
 			return true;
 		if (dm_host_out_busy(dm, port))
 			return false; /* host_done goes on */
 		int r = virtio_pop(dm, s, q, &c);
-		if (r == 0 && virtio_rearm(dm, s, q))
-			continue;
 		if (r <= 0)
 			return false;
 		if (!send_chain(dm, &s->cq[q], port, &c)) {
@@ -89,14 +86,11 @@ bool con_receive(struct dm *dm, struct console *s, unsigned q, unsigned budget)
 {
 	struct con_port *p = &s->port[con_port_of(q)];
 	struct vring_chain c;
-	virtio_hush(dm, s, q);
 	/* Looks how much the first buffer takes; it stays in the ring until bytes come. */
 	while (!p->room && budget--) {
 		if (con_done_full(s, q))
 			return true;
 		int r = virtio_pop(dm, s, q, &c);
-		if (r == 0 && virtio_rearm(dm, s, q))
-			continue;
 		if (r <= 0)
 			return false;
 		if (c.in_bytes) {
