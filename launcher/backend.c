@@ -124,14 +124,43 @@ static int open_image(const char *what, const char *path, int *ret_fd, struct er
 			   : 0;
 }
 
+/* Opens the disk, network or sink of option @o of device @index and adds it. */
+static int add_io(struct backends *b, const struct config *c, size_t index,
+		  const Outrigger__OptionDescription *o, const char *value, struct err *err)
+{
+	struct backend *n = &b->items[b->count];
+	const struct config_device *dev = &c->devices[index];
+	int r = 0;
+	if (!value)
+		return 0;
+	b->count++;
+	if (strcmp(o->type, "sink") == 0) {
+		AUTO_FREE char *full = config_path(c->dir, value);
+		n->wire = "write";
+		r = open_file(n, full, err);
+	} else {
+		n->is_io = true;
+		r = strcmp(o->type, "disk") == 0 ? hostio_open_disk(c, dev, value, &n->io, err)
+						 : hostio_open_net(c, dev, value, &n->io, err);
+	}
+	if (r < 0)
+		err_prefix(err, "device %s, option %s: ", dev->name, o->name);
+	return r;
+}
+
 /* Opens the byte stream of option @o of device @index and adds it. */
 static int add_option(struct backends *b, const struct config *c, size_t index,
 		      const Outrigger__OptionDescription *o, const char *value, struct err *err)
 {
 	struct backend *n = &b->items[b->count];
 	const char *path = NULL;
-	*n = (struct backend){
-		.device = (unsigned)index, .option = o->name, .fd = -1, .peer_fd = -1};
+	*n = (struct backend){.device = (unsigned)index,
+			      .option = o->name,
+			      .kind = CHARDEV_NULL,
+			      .fd = -1,
+			      .peer_fd = -1};
+	if (config_option_io(o->type))
+		return add_io(b, c, index, o, value, err);
 	int r = chardev_parse(value ? value : "null", &n->kind, &path, err);
 	b->count++;
 	if (r == 0)
@@ -159,7 +188,7 @@ static int choose_front(struct backends *b, const struct config *c, struct err *
 		front = &b->items[i];
 	}
 	for (size_t i = 0; !front && i < b->count; i++)
-		if (b->items[i].kind == CHARDEV_CONSOLE && (int)b->items[i].device == console)
+		if (b->items[i].kind == CHARDEV_CONSOLE && !b->items[i].is_io && (int)b->items[i].device == console)
 			front = &b->items[i];
 	if (front)
 		front->front = true;
@@ -180,10 +209,11 @@ int backends_open(struct backends *b, const struct config *c, struct err *err)
 		const Outrigger__ModelDescription *desc = c->devices[i].model->desc;
 		unsigned streams = 0;
 		for (size_t k = 0; r == 0 && k < desc->n_options; k++) {
-			if (strcmp(desc->options[k]->type, "chardev") != 0)
+			if (strcmp(desc->options[k]->type, "chardev") != 0 &&
+			    !config_option_io(desc->options[k]->type))
 				continue;
 			if (++streams > LIMIT_FDS)
-				r = err_set(err, E2BIG, "device %s has more than %d byte streams",
+				r = err_set(err, E2BIG, "device %s has more than %d back-ends",
 					    c->devices[i].name, LIMIT_FDS);
 			else
 				r = add_option(b, c, i, desc->options[k], c->devices[i].values[k],
@@ -199,8 +229,11 @@ int backends_open(struct backends *b, const struct config *c, struct err *err)
 
 void backends_sent(struct backends *b)
 {
-	for (size_t i = 0; i < b->count; i++)
+	for (size_t i = 0; i < b->count; i++) {
 		fd_close(&b->items[i].fd);
+		if (b->items[i].is_io)
+			hostio_sent(&b->items[i].io);
+	}
 	fd_close(&b->kernel_fd);
 	fd_close(&b->initrd_fd);
 }
@@ -215,6 +248,8 @@ void backends_close(struct backends *b)
 		if (n->kind == CHARDEV_PTY)
 			drain_pty(n);
 		fd_close(&n->peer_fd);
+		if (n->is_io)
+			hostio_close(&n->io);
 		if (n->path && n->kind == CHARDEV_UNIX)
 			unlink(n->path);
 		free(n->path);

@@ -3,8 +3,9 @@
 /* Host descriptors of a VM: images and what each device's byte streams are joined to. */
 #include <stdbool.h>
 #include "launcher/config.h"
+#include "launcher/hostio.h"
 
-/** struct backend - one option of type chardev, opened. */
+/** struct backend - one option of type chardev, disk, net or sink, opened. */
 struct backend {
 	unsigned device;    /* index in config.devices */
 	const char *option; /* borrows from the model's description */
@@ -13,6 +14,8 @@ struct backend {
 	int fd;		  /* what the daemon gets, owned until sent; -1: none */
 	int peer_fd;	  /* console: our end; pty: a master of our own; else -1 */
 	char *path; /* pty: the slave's path; unix: the socket to remove at the end; else NULL */
+	bool is_io; /* disk, net: @io counts, not @kind, @fd and @peer_fd */
+	struct hostio io;
 	bool front; /* console that the foreground terminal shows */
 };
 

@@ -26,6 +26,7 @@ struct config_device {
 	unsigned nirqs;
 	uint64_t deadline_ns; /* 0: the core's default */
 	const char *on_failure;
+	const char *dma; /* "none", "map", "copy" */
 	char **values;		  /* by index of model->desc->options, in plain units; NULL: none */
 	const struct ynode *node; /* its place in the file */
 };
@@ -88,6 +89,9 @@ enum chardev_kind {
 int chardev_parse(const char *value, enum chardev_kind *ret, const char **ret_path,
 		  struct err *err);
 
+/** config_option_io - true if an option of this type (OptionDescription.type) is a host object of launcher/hostio.h, or a sink. */
+bool config_option_io(const char *type);
+
 /** config_path - @path seen from folder @dir: heap string. */
 char *config_path(const char *dir, const char *path);
 
@@ -97,6 +101,7 @@ struct raw_device {
 	char *name, *model, *address, *deadline;
 	uint64_t *irq;
 	int on_failure;
+	char *dma;
 	char **options; /* by index of the union of all models' options */
 };
 

@@ -8,6 +8,7 @@
 #include <time.h>
 #include "base/bytes.h"
 #include "launcher/config.h"
+#include "launcher/hostio.h"
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
@@ -100,6 +101,11 @@ static char *plain_value(const char *type, const char *value)
 	return xstrdup(value);
 }
 
+bool config_option_io(const char *type)
+{
+	return strcmp(type, "disk") == 0 || strcmp(type, "net") == 0 || strcmp(type, "sink") == 0;
+}
+
 static void check_option(const Outrigger__OptionDescription *o, const char *value,
 			 const struct ynode *n, const char *dev, struct diag *d)
 {
@@ -122,6 +128,14 @@ static void check_option(const Outrigger__OptionDescription *o, const char *valu
 	}
 	if (strcmp(o->type, "chardev") == 0) {
 		if (chardev_parse(value, &kind, &path, &err) < 0)
+			diag_add(d, n, "device %s: option %s: %s", dev, o->name, err.msg);
+		return;
+	}
+	int (*check)(const char *, struct err *) = strcmp(o->type, "disk") == 0	 ? hostio_check_disk
+						   : strcmp(o->type, "net") == 0 ? hostio_check_net
+										 : NULL;
+	if (check) {
+		if (check(value, &err) < 0)
 			diag_add(d, n, "device %s: option %s: %s", dev, o->name, err.msg);
 		return;
 	}
@@ -267,6 +281,29 @@ static void resolve_irqs(const struct config *c, struct config_device *dev, uint
 	}
 }
 
+static void resolve_dma(struct config_device *dev, const struct raw_device *raw, struct diag *d)
+{
+	static const char *const words[] = {"none", "map", "copy", NULL};
+	const struct ynode *n = ynode_get(dev->node, "dma");
+	bool wants = dev->model->desc->dma;
+	dev->dma = wants ? "map" : "none";
+	if (!raw->dma)
+		return;
+	size_t i = 0;
+	while (words[i] && strcmp(words[i], raw->dma) != 0)
+		i++;
+	if (!words[i])
+		diag_add(d, n, "device %s: dma \"%s\" is not known; use one of map, copy", dev->name,
+			 raw->dma);
+	else if ((i > 0) != wants)
+		diag_add(d, n,
+			 wants ? "device %s: model %s moves data through guest memory; dma: is map or copy"
+			       : "device %s: model %s uses no guest memory; leave dma: out",
+			 dev->name, dev->model->name);
+	else
+		dev->dma = words[i];
+}
+
 static void resolve_place(struct config *c, size_t index, const struct raw_device *raw,
 			  struct diag *d)
 {
@@ -339,5 +376,6 @@ void config_device_resolve(struct config *c, size_t index, const struct models *
 				 dev->name, raw->deadline);
 	}
 	resolve_options(c, dev, raw, d);
+	resolve_dma(dev, raw, d);
 	resolve_place(c, index, raw, d);
 }

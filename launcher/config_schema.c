@@ -22,7 +22,7 @@ struct config_schema {
 	char **names; /* of the union of options; NULL-terminated */
 	size_t count;
 	cyaml_schema_field_t *options; /* count + 1 */
-	cyaml_schema_field_t device[8];
+	cyaml_schema_field_t device[9];
 	cyaml_schema_value_t device_value;
 	cyaml_schema_field_t top[12];
 	cyaml_schema_value_t top_value;
@@ -37,6 +37,7 @@ static const cyaml_schema_field_t device_fields[] = {
 	CYAML_FIELD_STRING_PTR("deadline", CYAML_FLAG_OPTIONAL, struct raw_device, deadline, 1, 64),
 	CYAML_FIELD_ENUM("on_failure", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device,
 			 on_failure, failures, ARRAY_LEN(failures)),
+	CYAML_FIELD_STRING_PTR("dma", CYAML_FLAG_OPTIONAL, struct raw_device, dma, 1, 16),
 	{.key = "options",
 	 .data_offset = offsetof(struct raw_device, options)}, /* value: at run time */
 	CYAML_FIELD_END,

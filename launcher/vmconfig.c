@@ -52,18 +52,30 @@ static void device_options(struct device_parts *p, const struct config_device *d
 	p->msg.options = p->option_ptrs;
 }
 
+static void add_backend(struct vmconfig *v, struct device_parts *p, const struct backend *n,
+			const char *wire, int fd)
+{
+	if (p->msg.n_backends == LIMIT_FDS)
+		return;
+	Outrigger__BackendFd *f = &p->backends[p->msg.n_backends];
+	outrigger__backend_fd__init(f);
+	f->option = text(n->option);
+	f->kind = text(wire);
+	f->fd_index = add_fd(v, fd);
+	p->backend_ptrs[p->msg.n_backends++] = f;
+}
+
 static void device_backends(struct vmconfig *v, struct device_parts *p, const struct backends *b,
 			    size_t index)
 {
 	for (size_t i = 0; i < b->count; i++) {
-		if (b->items[i].device != index || p->msg.n_backends == LIMIT_FDS)
+		const struct backend *n = &b->items[i];
+		if (n->device != index)
 			continue;
-		Outrigger__BackendFd *f = &p->backends[p->msg.n_backends];
-		outrigger__backend_fd__init(f);
-		f->option = text(b->items[i].option);
-		f->kind = text(b->items[i].wire);
-		f->fd_index = add_fd(v, b->items[i].fd);
-		p->backend_ptrs[p->msg.n_backends++] = f;
+		if (!n->is_io || !n->io.nfds)
+			add_backend(v, p, n, n->is_io ? n->io.wire : n->wire, n->fd);
+		for (unsigned k = 0; n->is_io && k < n->io.nfds; k++)
+			add_backend(v, p, n, n->io.wire, n->io.fds[k]);
 	}
 	p->msg.backends = p->backend_ptrs;
 }
@@ -111,13 +123,14 @@ static void device_make(struct vmconfig *v, struct device_parts *p, const struct
 	p->msg.fdt = desc->fdt;
 	p->msg.state_bytes = desc->state_bytes;
 	p->msg.shadow_pages = shadow_pages(desc);
+	p->msg.dma = text(dev->dma);
 }
 
 void vmconfig_make(struct vmconfig *v, const struct config *c, const struct backends *b,
 		   const char *runtime_dir, bool no_reboot)
 {
 	*v = (struct vmconfig){0};
-	v->fds = xalloc(b->count + 2, sizeof(*v->fds));
+	v->fds = xalloc(b->count * (HOSTIO_FDS + 1) + 2, sizeof(*v->fds));
 	v->parts = xalloc(1, sizeof(*v->parts));
 	v->parts->devices = xalloc(c->ndevices, sizeof(*v->parts->devices));
 	v->parts->ptrs = xalloc(c->ndevices, sizeof(*v->parts->ptrs));

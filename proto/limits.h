@@ -9,7 +9,7 @@
 #define LIMIT_RANGE_TABLED 65536	 /* bytes of a range that can have per-register ways */
 #define LIMIT_OPTIONS 64		 /* options of one device */
 #define LIMIT_OPTION_BYTES 4096		 /* bytes of one option's value */
-#define LIMIT_FDS 16			 /* descriptors handed over in one dock reply */
+#define LIMIT_FDS 24			 /* descriptors of one device: back-ends and memory grants */
 #define LIMIT_MSG_BYTES (256 * 1024)	 /* one control message on the wire */
 #define LIMIT_UNPACK_BYTES (1024 * 1024) /* memory one unpacked control message may take */
 #define LIMIT_CMDLINE 2047 /* bytes of the guest's kernel command line (arm64 COMMAND_LINE_SIZE) */
