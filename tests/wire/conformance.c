@@ -210,12 +210,15 @@ static void shadow_holds_what_a_forwarded_read_gives(void **state)
 		const Outrigger__RangeRequest *range = w->ranges->ranges->ranges[i];
 		for (size_t k = 0; k < range->n_rules; k++) {
 			const Outrigger__RegisterRule *q = range->rules[k];
-			if (!q->read_way)
+			if (q->read_way != 1 && q->read_way != 2)
 				continue;
 			assert_true(range->shadow_page >= 0);
+			/* A run of bytes is one rule, and is compared by the widest access. */
+			unsigned step = q->width > 8 ? 8 : q->width;
 			uint32_t at = (uint32_t)range->shadow_page * PORT_PAGE + q->offset;
-			assert_int_equal(port_shadow_read(&w->pp, at, q->width),
-					 wire_read(w, (unsigned)i, q->offset, q->width));
+			for (uint32_t b = 0; b < q->width; b += step)
+				assert_int_equal(port_shadow_read(&w->pp, at + b, step),
+						 wire_read(w, (unsigned)i, q->offset + b, step));
 		}
 	}
 }

@@ -97,6 +97,51 @@ static void full_ring_waits_and_loses_nothing(void **state)
 	rig_end(&r);
 }
 
+static void doorbell_and_acknowledge_need_no_answer(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct port_consumer pc;
+	uint64_t v;
+	rig_make(&r, POLICY_ONES);
+	rig_rule(&r, 0, BUS_READ_FORWARD, BUS_WRITE_DOORBELL);
+	rig_rule(&r, 1, BUS_READ_PENDING, BUS_WRITE_ACK);
+	/* No consumer thread: whoever waited for an answer would wait for ever. */
+	uint32_t epoch = slot_attach(r.slot);
+	assert_int_equal(slot_serve(r.slot), 0);
+	assert_int_equal(port_attach(&pc, r.slot->pp.port, r.slot->port_bytes, epoch, UINT64_MAX),
+			 0);
+	wr(&r, 0, 5);
+	wr(&r, 0, 5);
+	v = 7;
+	assert_true(slot_access_now(r.slot, &r.range, 0, 0, 4, true, &v));
+	assert_true(port_doorbells_take(&pc) == (1u << 5 | 1u << 7));
+	/* To a sleeper it is a system call: not on the spot, but by the long way, which kicks. */
+	assert_true(port_sleep_begin(&pc, false));
+	assert_false(slot_access_now(r.slot, &r.range, 0, 0, 4, true, &v));
+	wr(&r, 0, 1);
+	assert_int_equal(counters(&r)->wakes_sent, 1);
+	port_sleep_end(&pc);
+	assert_true(port_doorbells_take(&pc) == 2);
+	/* There is no doorbell 64: on the spot nothing happens, the daemon is to see it as a write. */
+	v = 64;
+	assert_false(slot_access_now(r.slot, &r.range, 0, 0, 4, true, &v));
+
+	assert_true(port_line_event(&pc, 0, 3));
+	assert_true(slot_access_now(r.slot, &r.range, 0, 4, 4, false, &v));
+	assert_int_equal(v, 3);
+	assert_int_equal(r.level, 1); /* the line was sampled before the guest saw the value */
+	v = 1;
+	assert_true(slot_access_now(r.slot, &r.range, 0, 4, 4, true, &v));
+	assert_int_equal(rd(&r, 1, 4), 2);
+	assert_int_equal(r.level, 1);
+	wr(&r, 1, 2);
+	assert_int_equal(rd(&r, 1, 4), 0);
+	assert_int_equal(r.level, 0);
+	assert_int_equal(counters(&r)->reads_forwarded + counters(&r)->writes_forwarded, 0);
+	slot_destroy(r.slot);
+}
+
 static void line_changes_arrive_with_the_answer(void **state)
 {
 	(void)state;
@@ -209,6 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_way_is_taken_and_counted),
+		cmocka_unit_test(doorbell_and_acknowledge_need_no_answer),
 		cmocka_unit_test(access_across_a_register_is_forwarded),
 		cmocka_unit_test(shadow_read_waits_for_posted_writes_unless_waived),
 		cmocka_unit_test(posted_write_is_served_before_a_later_read),
