@@ -105,10 +105,8 @@ static void console_quiesce(struct dm *dm, void *state, int q)
 static bool queue_turn(struct dm *dm, struct console *s, unsigned q, unsigned budget)
 {
 	con_done_flush(dm, s, q);
-	if (q >= 2 && !con_multiport(s)) {
-		dm_guest_error(dm, "queue %u is used without MULTIPORT", q);
+	if (q >= 2 && !con_multiport(s)) /* 5.3.2: without it these queues do not exist */
 		return false;
-	}
 	if (q == CON_CONTROL_RXQ)
 		return con_control_out(dm, s, budget);
 	if (q == CON_CONTROL_TXQ)
