@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* System instructions, system registers, barriers, hints (DDI 0487 C4.1.3). */
+#include "base/bytes.h"
 #include "hv/arch/aarch64/soft/decode.h"
 #include "hv/arch/aarch64/soft/chain.h"
 #include "hv/arch/aarch64/soft/excp.h"
@@ -39,6 +40,23 @@ static SLOW OP(slow_sev)
 	c->event = true;
 	if (!o->aux && c->vm)
 		soft_sev(c);
+	OP_NEXT();
+}
+
+static SLOW OP(slow_yield)
+{
+	soft_yield(c);
+	if (atomic_load(&c->attention) & ATTN_INBOX)
+		return chain_leave_after(c, o);
+	OP_NEXT();
+}
+
+/* YIELD: software spins for another CPU, which may have no host core. */
+static OP(op_yield)
+{
+	if (unlikely(c->vm && c->vm->crowded))
+		return slow_yield(c, o);
+	cpu_relax();
 	OP_NEXT();
 }
 
@@ -297,6 +315,9 @@ static SLOW OP(slow_sys)
 static enum decode_result dec_hint(uint32_t w, struct op *o)
 {
 	switch (bits(w, 11, 5)) {
+	case 1:
+		o->fn = op_yield;
+		return DEC_OK;
 	case 2:
 		o->fn = slow_wfe;
 		return DEC_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hv/arch/aarch64/soft/soft.h"
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,14 @@ static void soft_vm_destroy(struct engine_vm *evm)
 	free(vm);
 }
 
+/** host_cores - how many this process may use. */
+static unsigned host_cores(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned)CPU_COUNT(&set);
+}
+
 static int soft_vm_create(const struct engine_vm_config *cfg, struct engine_vm **ret,
 			  struct err *err)
 {
@@ -89,6 +98,7 @@ static int soft_vm_create(const struct engine_vm_config *cfg, struct engine_vm *
 	if (!vm)
 		return err_set(err, ENOMEM, "no memory for a VM");
 	vm->cpus = cfg->cpus;
+	vm->crowded = cfg->cpus > host_cores();
 	vm->clock = cfg->clock;
 	vm->mmio_now = cfg->mmio_now;
 	vm->bell = cfg->bell;

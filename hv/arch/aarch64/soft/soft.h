@@ -24,6 +24,7 @@ struct soft_vcpu;
  * states. */
 struct soft_vm {
 	unsigned cpus;
+	bool crowded; /* more vCPUs than host cores */
 	struct guest_clock *clock;
 	struct engine_mem mem[SOFT_MEM_MAX];
 	unsigned mem_count;
@@ -69,6 +70,9 @@ void soft_broadcast(struct cpu *c, const struct inbox_msg *m);
 /** soft_hvc - HVC at EL1: PSCI and SMCCC. True: x0 is set, go on; false: cpu.halt is set, leave.
  * Own thread. */
 bool soft_hvc(struct cpu *c);
+/** soft_yield - YIELD with more vCPUs than cores: lets another thread run. Own thread. What others posted meanwhile is
+ * the caller's to do. */
+void soft_yield(struct cpu *c);
 /** soft_sev - SEV: wakes every vCPU that waits in WFE, and sets their event registers. */
 void soft_sev(struct cpu *c);
 /** soft_dsb - waits until every vCPU has done what was broadcast since the last DSB. Own thread;

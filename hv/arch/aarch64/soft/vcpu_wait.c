@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -89,10 +90,10 @@ static void drained(struct soft_vm *vm)
 
 void vcpu_leave(struct soft_vcpu *v)
 {
-	/* What is rung from here on finds nobody awake. What was rung before is looked at when we enter again, or by
-	 * whoever is told by the eventfd. */
-	if (v->vm->bell)
-		bell_idle(v->vm->bell, v->cpu.index);
+	/* What is rung from here on finds this vCPU idle, and so tells another or writes the eventfd. What was rung
+	 * before counted on us: we may be off to a long sleep. */
+	if (v->vm->bell && !bell_idle(v->vm->bell, v->cpu.index))
+		vcpu_lines(v);
 	atomic_store(&v->in_guest, 0);
 	if (v->vm->cpus > 1)
 		drained(v->vm);
@@ -117,6 +118,24 @@ static void inbox_apply(struct cpu *c, const struct inbox_msg *m)
 		code_drop_all(c);
 		break;
 	}
+}
+
+/** all_drained - has every other vCPU in guest code done what was posted? */
+static bool all_drained(const struct soft_vm *vm, unsigned self)
+{
+	for (unsigned i = 0; i < vm->cpus; i++) {
+		struct soft_vcpu *v = vm->vcpu[i];
+		if (!v || i == self || !atomic_load(&v->in_guest))
+			continue;
+		if (atomic_load(&v->cpu.attention) & ATTN_INBOX)
+			return false;
+		pthread_mutex_lock(&v->inbox_lock);
+		uint64_t posted = v->inbox_posted;
+		pthread_mutex_unlock(&v->inbox_lock);
+		if (atomic_load(&v->inbox_done) < posted)
+			return false;
+	}
+	return true;
 }
 
 void vcpu_inbox_drain(struct soft_vcpu *v)
@@ -145,6 +164,9 @@ void vcpu_inbox_drain(struct soft_vcpu *v)
 	code_forget_returns(&v->cpu);
 	atomic_store(&v->inbox_done, seq);
 	drained(v->vm);
+	/* Somebody waits in DSB for a vCPU that has no core: let that one have this core. */
+	if (atomic_load(&v->vm->drain_waiters) && !all_drained(v->vm, v->cpu.index))
+		sched_yield();
 }
 
 static void inbox_post(struct soft_vcpu *v, const struct inbox_msg *m)
@@ -172,24 +194,6 @@ void soft_broadcast(struct cpu *c, const struct inbox_msg *m)
 	c->dsb_wait = true;
 }
 
-/** all_drained - has every other vCPU in guest code done what was posted? */
-static bool all_drained(const struct soft_vm *vm, unsigned self)
-{
-	for (unsigned i = 0; i < vm->cpus; i++) {
-		struct soft_vcpu *v = vm->vcpu[i];
-		if (!v || i == self || !atomic_load(&v->in_guest))
-			continue;
-		if (atomic_load(&v->cpu.attention) & ATTN_INBOX)
-			return false;
-		pthread_mutex_lock(&v->inbox_lock);
-		uint64_t posted = v->inbox_posted;
-		pthread_mutex_unlock(&v->inbox_lock);
-		if (atomic_load(&v->inbox_done) < posted)
-			return false;
-	}
-	return true;
-}
-
 void soft_dsb(struct cpu *c)
 {
 	struct soft_vcpu *self = c->engine;
@@ -211,6 +215,16 @@ void soft_dsb(struct cpu *c)
 		futex(&vm->drain_epoch, FUTEX_WAIT, epoch, &ts);
 	}
 	atomic_fetch_sub(&vm->drain_waiters, 1);
+	vcpu_enter(self);
+}
+
+void soft_yield(struct cpu *c)
+{
+	struct soft_vcpu *self = c->engine;
+
+	atomic_store(&self->in_guest, 0);
+	drained(self->vm);
+	sched_yield();
 	vcpu_enter(self);
 }
 
