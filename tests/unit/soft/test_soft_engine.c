@@ -22,7 +22,7 @@ struct vm {
 	struct guest_clock clock;
 	struct engine_mem mem;
 	struct engine_vm *evm;
-	struct engine_vcpu *v[2];
+	struct engine_vcpu *v[4];
 };
 
 static void vm_start(struct vm *m, unsigned cpus, const uint32_t *code, size_t words)
@@ -52,8 +52,8 @@ static void vm_start(struct vm *m, unsigned cpus, const uint32_t *code, size_t w
 
 static void vm_stop(struct vm *m)
 {
-	soft_engine.vcpu_destroy(m->v[0]);
-	soft_engine.vcpu_destroy(m->v[1]);
+	for (unsigned i = 0; i < ARRAY_LEN(m->v); i++)
+		soft_engine.vcpu_destroy(m->v[i]);
 	soft_engine.vm_destroy(m->evm);
 	munmap(m->mem.hva, RAM_SIZE);
 }
@@ -279,6 +279,54 @@ static void two_vcpus_share_a_counter(void **state)
 	vm_stop(&m);
 }
 
+/* Four CPUs invalidate each other's TLB and code and wait in DSB, at once; then all but CPU 0 go off. ThreadSanitizer
+ * watches the inboxes. */
+static void invalidations_by_all_at_once(void **state)
+{
+	(void)state;
+	/* clang-format off */
+	static const uint32_t code[] = {
+		0x52817705, /* mov w5,#3000 */
+		0x100000e9, /* adr x9,2f */
+		0xd2a80003, 0xf2840003, /* mov x3,#0x40002000 */
+		0xd5088365, /* 1: tlbi vaae1is,x5 */
+		0xd50b7529, /* ic ivau,x9 */
+		0xd5033b9f, /* dsb ish */
+		0xd5088345, /* tlbi aside1is,x5 */
+		0xd5033fdf, /* 2: isb */
+		0xd503209f, /* sev */
+		0xd5033b9f, /* dsb ish */
+		0x510004a5, 0x35ffff05, /* sub w5,w5,#1; cbnz w5,1b */
+		0x885ffc66, /* 3: ldaxr w6,[x3] */
+		0x110004c6, /* add w6,w6,#1 */
+		0x8807fc66, 0x35ffffa7, /* stlxr w7,w6,[x3]; cbnz w7,3b */
+		0xd53800a8, 0x92401d08, /* mrs x8,mpidr_el1; and x8,x8,#0xff */
+		0xd2b08000, 0xb4000068, /* mov x0,#0x84000000; cbz x8,4f */
+		0xf2800040, 0xd4000002, /* CPU_OFF */
+		0x88dffc64, /* 4: ldar w4,[x3] */
+		0x7100109f, 0x54ffffc1, /* cmp w4,#4; b.ne 4b */
+		0xf2800100, 0xd4000002, /* SYSTEM_OFF */
+	};
+	/* clang-format on */
+	struct vm m;
+	pthread_t th[4];
+	void *how;
+	vm_start(&m, 4, code, ARRAY_LEN(code));
+	for (unsigned i = 1; i < 4; i++) {
+		struct engine_boot boot = {.entry = RAM, .powered_on = true};
+		soft_engine.vcpu_reset(m.v[i], &boot);
+		pthread_create(&th[i], NULL, run_thread, m.v[i]);
+	}
+	assert_ptr_equal(run_thread(m.v[0]), (void *)(uintptr_t)EXIT_POWEROFF);
+	assert_int_equal(reg(&m, 4), 4);
+	for (unsigned i = 1; i < 4; i++) {
+		soft_engine.vcpu_kick(m.v[i]);
+		pthread_join(th[i], &how);
+		assert_ptr_equal(how, (void *)(uintptr_t)EXIT_KICKED);
+	}
+	vm_stop(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +336,7 @@ int main(void)
 		cmocka_unit_test(kick_ends_wfi_and_a_loop),
 		cmocka_unit_test(timer_ends_wfi),
 		cmocka_unit_test(two_vcpus_share_a_counter),
+		cmocka_unit_test(invalidations_by_all_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
