@@ -15,11 +15,29 @@
 
 static const struct option_def options[] = {OPTIONS_END};
 
-static volatile sig_atomic_t ended;
+static volatile sig_atomic_t ended, resized;
 
 static void on_signal(int sig)
 {
-	ended = sig;
+	if (sig == SIGWINCH)
+		resized = 1;
+	else
+		ended = sig;
+}
+
+/* Tells the console's device how large our terminal is. That the VM is gone is seen elsewhere. */
+static void send_size(const char *vm, const char *device)
+{
+	struct err err;
+	unsigned cols, rows;
+	Outrigger__CliReply *r = NULL;
+	resized = 0;
+	if (!term_is_raw() || !term_size(STDIN_FILENO, &cols, &rows))
+		return;
+	AUTO_FREE char *size = xasprintf("%ux%u", cols, rows);
+	const char *args[] = {device, size};
+	if (client_call(vm, "size", args, 2, &r, &err) == 0)
+		ctl_free(&r->base);
 }
 
 static int connect_unix(const char *path)
@@ -63,16 +81,18 @@ static bool from_user(int sock, bool raw, struct term_escape *esc, bool *in_open
 	return true;
 }
 
-/* Joins the terminal with the socket. 0: the user left, 1: the VM ended. */
-static int pump(int sock, bool raw)
+/* Joins the terminal with the socket. @awake: the signal mask while it sleeps. 0: the user left, 1: the VM ended. */
+static int pump(int sock, bool raw, const char *vm, const char *device, const sigset_t *awake)
 {
 	struct term_escape esc = {0};
 	bool in_open = true;
 	char buf[16384];
 	while (!ended) {
+		if (resized)
+			send_size(vm, device);
 		struct pollfd p[2] = {{.fd = sock, .events = POLLIN},
 				      {.fd = in_open ? STDIN_FILENO : -1, .events = POLLIN}};
-		if (poll(p, 2, -1) < 0)
+		if (ppoll(p, 2, NULL, awake) < 0)
 			continue;
 		if (p[0].revents) {
 			ssize_t n = read(sock, buf, sizeof(buf));
@@ -87,9 +107,25 @@ static int pump(int sock, bool raw)
 	return 0;
 }
 
+/* They come while the pump sleeps, and only then. nng's threads inherit the mask. */
+static void signals_start(sigset_t *ret_awake)
+{
+	static const int list[] = {SIGTERM, SIGHUP, SIGINT, SIGWINCH};
+	struct sigaction sa = {.sa_handler = on_signal};
+	sigset_t blocked;
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		sigaction(list[i], &sa, NULL);
+		sigaddset(&blocked, list[i]);
+	}
+	sigprocmask(SIG_BLOCK, &blocked, ret_awake);
+}
+
 static int console(const struct args *a)
 {
 	struct err err = {0};
+	sigset_t awake;
+	signals_start(&awake);
 	AUTO_FREE char *vm = client_vm(a->noperands ? a->operand[0] : NULL, NULL, &err);
 	Outrigger__CliReply *reply = NULL;
 	if (!vm ||
@@ -100,15 +136,13 @@ static int console(const struct args *a)
 	AUTO_FD sock = connect_unix(path);
 	if (sock < 0)
 		return fail("VM %s: cannot reach %s: %s", vm, path, strerror(-sock));
-	struct sigaction sa = {.sa_handler = on_signal};
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-	sigaction(SIGINT, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	bool raw = term_raw(STDIN_FILENO);
 	if (raw)
 		fprintf(stderr, "outrigger: console of %s; Ctrl-A x leaves it\r\n", vm);
-	int gone = pump(sock, raw);
+	const char *device = strstr(path, "/console.");
+	resized = 1; /* told at the beginning, and whenever it changes */
+	int gone = pump(sock, raw, vm, device ? device + strlen("/console.") : "", &awake);
 	term_restore();
 	if (raw)
 		fprintf(stderr, "\noutrigger: %s\n",
@@ -128,6 +162,6 @@ const struct verb verb_console = {
 		"first console. Several may look at once. Ctrl-A x leaves the console; the VM goes "
 		"on. Who reads too slowly\n"
 		"loses the oldest bytes beyond 256 KiB and is told how many; the guest is never "
-		"held up.",
+		"held up. A virtio-console is told the size of the terminal.",
 	.fn = console,
 };
