@@ -77,7 +77,7 @@ static void console_setup(struct dm *dm, void *state)
 			       size);
 		s->nports = count_ports(dm);
 		const char *order = dm_option_str(dm, "resize_message");
-		s->rows_first = !order || strcmp(order, "cols-rows") != 0;
+		s->rows_first = order && strcmp(order, "rows-cols") == 0;
 	}
 	memset(s->port, 0, sizeof(s->port));
 	memset(s->cq, 0, sizeof(s->cq));
@@ -242,8 +242,8 @@ const struct dm_class dm_class_virtio_console = {
 		 .help = "the console's size at power-on, COLSxROWS; 0x0: not known"},
 		{.name = "ports", .type = DM_OPT_U64, .def = "0",
 		 .help = "ports, 1 to 8, the console among them; 0: as many as are named here"},
-		{.name = "resize_message", .type = DM_OPT_ENUM, .def = "rows-cols", .choices = "rows-cols|cols-rows",
-		 .help = "order in the RESIZE message of several ports: Linux's, or that of virtio 1.2"},
+		{.name = "resize_message", .type = DM_OPT_ENUM, .def = "cols-rows", .choices = "cols-rows|rows-cols",
+		 .help = "order in the RESIZE message: virtio 1.2's, or that of Linux before 6.15 without the fix"},
 		PORT_OPTIONS(1), PORT_OPTIONS(2), PORT_OPTIONS(3), PORT_OPTIONS(4),
 		PORT_OPTIONS(5), PORT_OPTIONS(6), PORT_OPTIONS(7),
 		{}},

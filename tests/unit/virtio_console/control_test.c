@@ -29,7 +29,7 @@ static struct rig *ready(void **state, const char *const *options, unsigned port
 
 static void ports_are_added_named_and_opened(void **state)
 {
-	static const uint8_t size[4] = {25, 0, 80, 0};
+	static const uint8_t size[4] = {80, 0, 25, 0};
 	struct rig *r = ready(state, THREE, 3);
 	rig_control(r, 0, EV_PORT_READY, 1);
 	rig_expect(r, 0, EV_CONSOLE_PORT, 1, NULL, 0);
@@ -110,7 +110,7 @@ static void the_driver_learns_who_is_at_the_host_s_end(void **state)
 
 static void a_size_that_is_set_reaches_the_driver(void **state)
 {
-	static const uint8_t rows_first[4] = {60, 0, 0x2c, 1};
+	static const uint8_t cols_first[4] = {0x2c, 1, 60, 0};
 	struct rig *r = ready(state, THREE, 3);
 	rig_control(r, 0, EV_PORT_READY, 1);
 	for (const uint8_t *p; rig_take(r, CON_CONTROL_RXQ, &p) >= 0;)
@@ -123,7 +123,7 @@ static void a_size_that_is_set_reaches_the_driver(void **state)
 	assert_int_not_equal(drv_r32(&r->d, DRV_CONFIG_GENERATION), generation);
 	assert_int_equal(drv_config(&r->d, 0, 2), 300);
 	assert_int_equal(drv_config(&r->d, 2, 2), 60);
-	rig_expect(r, 0, EV_RESIZE, 0, rows_first, 4);
+	rig_expect(r, 0, EV_RESIZE, 0, cols_first, 4);
 	static const char *const bad[] = {"",	   "80",    "80x",     "x25",	"80x25x",  "80x25 ",
 					  "-1x25", "8 x 2", "65536x1", "80X25", "1x70000", NULL};
 	for (unsigned i = 0; bad[i]; i++)
@@ -133,15 +133,15 @@ static void a_size_that_is_set_reaches_the_driver(void **state)
 	rig_close(r);
 }
 
-static void the_order_in_a_resize_message_can_be_the_specification_s(void **state)
+static void the_order_in_a_resize_message_can_be_an_old_linux_s(void **state)
 {
-	static const uint8_t cols_first[4] = {80, 0, 25, 0};
+	static const uint8_t rows_first[4] = {25, 0, 80, 0};
 	struct rig *r = ready(
-		state, (const char *const[]){"ports", "2", "resize_message", "cols-rows", NULL}, 2);
+		state, (const char *const[]){"ports", "2", "resize_message", "rows-cols", NULL}, 2);
 	rig_control(r, 0, EV_PORT_READY, 1);
 	rig_expect(r, 0, EV_CONSOLE_PORT, 1, NULL, 0);
 	rig_expect(r, 0, EV_PORT_OPEN, 1, NULL, 0);
-	rig_expect(r, 0, EV_RESIZE, 0, cols_first, 4);
+	rig_expect(r, 0, EV_RESIZE, 0, rows_first, 4);
 	rig_close(r);
 }
 
@@ -237,7 +237,7 @@ int main(void)
 		RIG_BOTH(ports_do_not_mix),
 		RIG_BOTH(the_driver_learns_who_is_at_the_host_s_end),
 		RIG_BOTH(a_size_that_is_set_reaches_the_driver),
-		RIG_BOTH(the_order_in_a_resize_message_can_be_the_specification_s),
+		RIG_BOTH(the_order_in_a_resize_message_can_be_an_old_linux_s),
 		RIG_BOTH(messages_wait_for_buffers),
 		RIG_BOTH(nonsense_from_the_driver_is_counted_and_given_back),
 		RIG_BOTH(a_control_buffer_that_is_too_small_loses_the_message),
