@@ -188,20 +188,21 @@ static char *render(const struct top_ui *ui)
 	return sb_steal(&out);
 }
 
+/* clang-format off */
+static const char page_100[] =
+	"deb: running, engine soft, up 1:01:03; the last 2.0 s, per second\n"
+	"cpu0    12.0k exits      - MIPS     cpu1        - exits    150 MIPS\n"
+	"DEVICE       STATE   FWD-R FWD-W  POST  SHAD   REQ    IN   OUT   QD   P50   P99   IRQ  WAKE   ERR\n"
+	"uart0        serving     -     -   200    50     -     -   200    - 1.02u 1.02u    10     -     -\n"
+	"disk0        serving     -     -     -     - 10.0k  134M     -   32 16.4u  131u 4.50k 1.00k     -\n";
+/* clang-format on */
+
 static void the_page_at_100_columns(void **state)
 {
 	struct top_ui ui = {.width = 100};
 	AUTO_FREE char *page = render(&ui);
 	(void)state;
-	assert_string_equal(page,
-			    "deb: running, engine soft, up 1:01:03; the last 2.0 s, per second\n"
-			    "cpu0    12.0k exits      - MIPS     cpu1        - exits    150 MIPS\n"
-			    "DEVICE       STATE   FWD-R FWD-W  POST  SHAD   REQ    IN   OUT   QD   "
-			    "P50   P99   IRQ  WAKE\n"
-			    "uart0        serving     -     -   200    50     -     -   200    - "
-			    "1.02u 1.02u    10     -\n"
-			    "disk0        serving     -     -     -     -  10k  134M     -   32 "
-			    "16.4u  131u 4.50k 1.00k\n");
+	assert_string_equal(page, page_100);
 }
 
 static void columns_are_left_out_in_order(void **state)
