@@ -36,6 +36,7 @@ struct dm_hdr {
 	uint32_t forget;	       /* bit n: clear the pending events of line n before that */
 	uint32_t lost_out;	       /* bytes that found an out-queue full */
 	uint64_t timer_ns[DM_MAX_TIMERS]; /* guest time + 1; 0: off */
+	uint64_t keep[DM_KEEP];		  /* dm_keep() */
 	struct dm_channel ch[DM_MAX_CHANNELS];
 };
 
