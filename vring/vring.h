@@ -60,6 +60,7 @@ enum vring_error {
 	VRING_E_TOTAL,	     /* a chain's buffers are longer than VRING_CHAIN_BYTES_MAX together */
 	VRING_E_INFLIGHT,    /* more buffers outstanding than the ring has entries, or one head twice */
 	VRING_E_TRUNCATED,   /* packed: the chain's last descriptor is not available yet */
+	VRING_E_LIMIT,	     /* dma: copy: a chain is longer than what is copied at once */
 	VRING_ERRORS
 };
 

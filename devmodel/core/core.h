@@ -81,6 +81,8 @@ struct dm {
 	struct log_rate rate;
 	/* set by the environment after dm_create() */
 	const struct vring_mem *mem;	      /* granted windows; NULL: none */
+	bool copied;	  /* dma: copy: @mem is the copy channel (proto/copychan.h) */
+	int copy_kick_fd; /* then: written after buffers were given back. Borrowed */
 	const struct dm_queue_ops *queue_ops; /* dma: copy */
 	void *queue_ctx;
 	const struct dm_io_ops *io; /* disks and links */
