@@ -16,7 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static int stat_read(pid_t pid, char name[16], pid_t *ret_parent, uint64_t *ret_ticks)
+static int stat_read(pid_t pid, char name[FOOTPRINT_NAME_MAX], pid_t *ret_parent,
+		     uint64_t *ret_ticks)
 {
 	char path[64], line[512];
 	snprintf(path, sizeof path, "/proc/%d/stat", pid);
@@ -35,13 +36,35 @@ static int stat_read(pid_t pid, char name[16], pid_t *ret_parent, uint64_t *ret_
 		   &system) != 3)
 		return -EIO;
 	*close = 0;
-	snprintf(name, 16, "%.15s", open + 1);
+	/* This one is cut to 15 characters; the program's file is not. */
+	snprintf(name, FOOTPRINT_NAME_MAX, "%.15s", open + 1);
+	snprintf(path, sizeof path, "/proc/%d/exe", pid);
+	ssize_t len = readlink(path, line, sizeof line - 1);
+	if (len > 0) {
+		line[len] = 0;
+		char *slash = strrchr(line, '/');
+		snprintf(name, FOOTPRINT_NAME_MAX, "%.*s", FOOTPRINT_NAME_MAX - 1,
+			 slash ? slash + 1 : line);
+	}
 	*ret_parent = parent;
 	*ret_ticks = user + system;
 	return 0;
 }
 
-static uint64_t cpu_read(pid_t pid, uint64_t ticks)
+/* is_vcpu - whether the thread's name is one of QEMU's for a vCPU (with -name debug-threads=on). */
+static bool is_vcpu(pid_t pid, const char *tid)
+{
+	char path[320], name[32] = "";
+	snprintf(path, sizeof path, "/proc/%d/task/%.200s/comm", pid, tid);
+	FILE *f = fopen(path, "re");
+	if (f && !fgets(name, sizeof name, f))
+		name[0] = 0;
+	if (f)
+		fclose(f);
+	return !strncmp(name, "CPU ", 4);
+}
+
+static uint64_t cpu_read(pid_t pid, uint64_t ticks, uint64_t *ret_vcpu)
 {
 	char path[320];
 	snprintf(path, sizeof path, "/proc/%d/task", pid);
@@ -56,6 +79,7 @@ static uint64_t cpu_read(pid_t pid, uint64_t ticks)
 		FILE *f = fopen(path, "re");
 		if (f && fscanf(f, "%llu", &ns) == 1) {
 			sum += ns;
+			*ret_vcpu += is_vcpu(pid, d->d_name) ? ns : 0;
 			found = true;
 		}
 		if (f)
@@ -104,12 +128,13 @@ static size_t scan(struct footprint *f)
 	for (struct dirent *d; dir && (d = readdir(dir));) {
 		pid_t pid = (pid_t)atoi(d->d_name), parent;
 		uint64_t ticks;
-		char name[16];
+		char name[FOOTPRINT_NAME_MAX];
 		if (pid <= 0 || in_tree(f, pid) || stat_read(pid, name, &parent, &ticks) ||
 		    !in_tree(f, parent) || f->n == FOOTPRINT_PROCESSES_MAX)
 			continue;
 		struct footprint_process *p = &f->process[f->n++];
-		*p = (struct footprint_process){.pid = pid, .cpu_ns = cpu_read(pid, ticks)};
+		*p = (struct footprint_process){.pid = pid};
+		p->cpu_ns = cpu_read(pid, ticks, &p->vcpu_ns);
 		memcpy(p->name, name, sizeof name);
 		added++;
 	}
@@ -128,7 +153,7 @@ int footprint_take(struct footprint *f, pid_t root, uint64_t guest_ram_bytes, in
 	int rc = stat_read(root, first->name, &parent, &ticks);
 	if (rc)
 		return rc;
-	first->cpu_ns = cpu_read(root, ticks);
+	first->cpu_ns = cpu_read(root, ticks, &first->vcpu_ns);
 	while (scan(f))
 		;
 	for (size_t i = 0; memory && i < f->n; i++) {

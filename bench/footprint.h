@@ -5,14 +5,16 @@
 #include <sys/types.h>
 
 #define FOOTPRINT_PROCESSES_MAX 64
+#define FOOTPRINT_NAME_MAX 40
 
 /** struct footprint_process - one process of a tree. */
 struct footprint_process {
 	pid_t pid;
-	char name[16];
+	char name[FOOTPRINT_NAME_MAX]; /* of the program */
 	uint64_t pss_bytes;	  /* proportional share of all its memory, guest RAM left out */
 	uint64_t guest_ram_bytes; /* proportional share of guest RAM */
 	uint64_t cpu_ns;	  /* user and system time of its threads since they began */
+	uint64_t vcpu_ns;	  /* of that, the threads called "CPU ...": QEMU's vCPUs */
 };
 
 /** struct footprint - a process and everything below it. */

@@ -20,7 +20,7 @@ static const char usage[] =
 	"\n"
 	"Measures Outrigger and QEMU (TCG, one vCPU) side by side and prints a table.\n"
 	"\n"
-	"  --only LIST       of host, guest, start, boot, idle (default: all)\n"
+	"  --only LIST       of host, guest, start, boot, idle, disk, net (default: all)\n"
 	"  --runs N          how often each is run (default 5)\n"
 	"  --quick           one run of each, shorter lengths: to see that it works\n"
 	"  --json FILE       write the results as JSON too (- for standard output, without the "
@@ -30,7 +30,9 @@ static const char usage[] =
 	"program)\n"
 	"  --qemu FILE       the QEMU to measure, or none (default: qemu-system-aarch64)\n"
 	"  --config FILE     Outrigger's machine (default: configs/aarch64-linux.yaml)\n"
-	"  --guests DIR      where kernel and initrd are (default: build/guests/aarch64)\n"
+	"  --guests DIR      where kernel, initrd and rootfs.img are (default: "
+	"build/guests/aarch64)\n"
+	"  --work DIR        where disk images are made, 1.5 GiB (default: build/bench)\n"
 	"  --guest FILE      the bare-metal guest (default: the one built with this program)\n"
 	"  --verbose         print the commands that are run\n"
 	"  --help            this text\n"
@@ -85,6 +87,7 @@ static void options_default(struct options *o)
 	beside(o->setup.config, "../../../configs/aarch64-linux.yaml");
 	beside(o->setup.guest, "../bench/bench-guest.bin");
 	beside(o->guests, "../../guests/aarch64");
+	beside(o->setup.work, "../../bench");
 	set_path(o->setup.qemu, "qemu-system-aarch64");
 }
 
@@ -117,14 +120,16 @@ static int number(const char *text, unsigned max, unsigned *ret_value)
 
 static int only_check(const char *only)
 {
-	static const char *const parts[] = {"host", "guest", "start", "boot", "idle"};
+	static const char *const parts[] = {"host", "guest", "start", "boot",
+					    "idle", "disk",  "net"};
 	for (const char *p = only; *p; p += strcspn(p, ","), p += *p == ',') {
 		bool known = false;
 		for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 			known |= strcspn(p, ",") == strlen(parts[i]) &&
 				 !strncmp(p, parts[i], strlen(parts[i]));
 		if (!known)
-			return usage_error("--only takes host, guest, start, boot, idle, not", p);
+			return usage_error(
+				"--only takes host, guest, start, boot, idle, disk, net, not", p);
 	}
 	return 0;
 }
@@ -133,11 +138,11 @@ static int only_check(const char *only)
 static int options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct option list[] = {
-		{"only", 1, NULL, 'o'},	 {"runs", 1, NULL, 'r'},    {"quick", 0, NULL, 'q'},
-		{"json", 1, NULL, 'j'},	 {"memory", 1, NULL, 'm'},  {"outrigger", 1, NULL, 'O'},
-		{"qemu", 1, NULL, 'Q'},	 {"config", 1, NULL, 'c'},  {"guests", 1, NULL, 'g'},
-		{"guest", 1, NULL, 'G'}, {"verbose", 0, NULL, 'v'}, {"help", 0, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"only", 1, NULL, 'o'},	 {"runs", 1, NULL, 'r'},   {"quick", 0, NULL, 'q'},
+		{"json", 1, NULL, 'j'},	 {"memory", 1, NULL, 'm'}, {"outrigger", 1, NULL, 'O'},
+		{"qemu", 1, NULL, 'Q'},	 {"config", 1, NULL, 'c'}, {"guests", 1, NULL, 'g'},
+		{"guest", 1, NULL, 'G'}, {"work", 1, NULL, 'w'},   {"verbose", 0, NULL, 'v'},
+		{"help", 0, NULL, 'h'},	 {NULL, 0, NULL, 0},
 	};
 	for (int c; (c = getopt_long(argc, argv, "h", list, NULL)) != -1;) {
 		switch (c) {
@@ -177,6 +182,9 @@ static int options_parse(struct options *o, int argc, char **argv)
 		case 'G':
 			set_path(o->setup.guest, optarg);
 			break;
+		case 'w':
+			set_path(o->setup.work, optarg);
+			break;
 		case 'v':
 			o->setup.verbose = true;
 			break;
@@ -195,9 +203,11 @@ static int setup_check(struct options *o)
 {
 	struct vmm_setup *s = &o->setup;
 	int bad = 0;
-	bool linux_needed = wanted(o, "boot") || wanted(o, "idle");
+	bool rootfs_needed = wanted(o, "disk") || wanted(o, "net");
+	bool linux_needed = wanted(o, "boot") || wanted(o, "idle") || rootfs_needed;
 	if ((size_t)snprintf(s->kernel, PATH_MAX, "%s/kernel", o->guests) >= PATH_MAX ||
-	    (size_t)snprintf(s->initrd, PATH_MAX, "%s/initrd", o->guests) >= PATH_MAX)
+	    (size_t)snprintf(s->initrd, PATH_MAX, "%s/initrd", o->guests) >= PATH_MAX ||
+	    (size_t)snprintf(s->rootfs, PATH_MAX, "%s/rootfs.img", o->guests) >= PATH_MAX)
 		return usage_error("the path is too long:", o->guests);
 	if (s->qemu[0] && !in_path(s->qemu)) {
 		fprintf(stderr,
@@ -215,6 +225,8 @@ static int setup_check(struct options *o)
 		{s->config, "give --config FILE", s->outrigger[0]},
 		{s->kernel, "run scripts/fetch-guests", linux_needed},
 		{s->initrd, "run scripts/fetch-guests", linux_needed},
+		{s->rootfs, "run scripts/fetch-guests --rootfs", rootfs_needed},
+		{s->work, "make that folder, or give --work DIR", rootfs_needed},
 		{s->guest, "install gcc-aarch64-linux-gnu and build again",
 		 wanted(o, "guest") || wanted(o, "start")},
 	};
@@ -234,10 +246,8 @@ static int run_parts(const struct options *o, struct report *r)
 		const char *name;
 		int (*measure)(const struct vmm_setup *s, struct report *r, struct err *e);
 	} part[] = {
-		{"guest", measure_guest},
-		{"start", measure_start},
-		{"boot", measure_boot},
-		{"idle", measure_idle},
+		{"guest", measure_guest}, {"start", measure_start}, {"boot", measure_boot},
+		{"idle", measure_idle},	  {"disk", measure_disk},   {"net", measure_net},
 	};
 	int failed = 0;
 	if (wanted(o, "host")) {

@@ -20,3 +20,11 @@ int measure_start(const struct vmm_setup *s, struct report *r, struct err *e);
 
 /** measure_idle - memory.* (MiB) and idle.cpu (% of a core) of a guest at its shell prompt. */
 int measure_idle(const struct vmm_setup *s, struct report *r, struct err *e);
+
+/** measure_disk - disk.CACHE.JOB (MB/s, thousands of requests a second) of fio in the guest, disk.cpu_per_request.*, and the
+ * same with dma: copy. */
+int measure_disk(const struct vmm_setup *s, struct report *r, struct err *e);
+
+/** measure_net - net.BACKEND.* (Mbit/s) of iperf3 between guest and host, and memory.virtio_* (MiB). Back-ends that
+ * the host has not are left out, with a word on standard error. */
+int measure_net(const struct vmm_setup *s, struct report *r, struct err *e);

@@ -15,7 +15,8 @@ struct boot_times {
 static int boot_once(const struct vmm_setup *s, enum report_side side, const char *cmdline,
 		     struct boot_times *t, struct err *e)
 {
-	const struct vmm_image image = {s->kernel, s->initrd, cmdline};
+	const struct vmm_image image = {
+		.kernel = s->kernel, .initrd = s->initrd, .cmdline = cmdline};
 	struct child c;
 	uint64_t up_ns;
 	int rc = vmm_start(s, side, &image, &c, e);
@@ -85,8 +86,9 @@ static double instructions_now(const struct vmm_setup *s)
 static int boot_speed(const struct vmm_setup *s, struct report *r, struct err *e)
 {
 	const struct vmm_image image = {
-		s->kernel, s->initrd,
-		"console=ttyAMA0 cryptomgr.notests=1 quiet outrigger.modules=yes"};
+		.kernel = s->kernel,
+		.initrd = s->initrd,
+		.cmdline = "console=ttyAMA0 cryptomgr.notests=1 quiet outrigger.modules=yes"};
 	struct stats speed = {0};
 	for (unsigned run = 0; run < s->runs && vmm_has(s, REPORT_OURS); run++) {
 		struct child c;

@@ -56,7 +56,7 @@ static void parse(struct quantities *all, const char *text)
 static int guest_once(const struct vmm_setup *s, enum report_side side, struct quantities *all,
 		      struct err *e)
 {
-	const struct vmm_image image = {s->guest, NULL, NULL};
+	const struct vmm_image image = {.kernel = s->guest};
 	struct child c;
 	int rc = vmm_start(s, side, &image, &c, e);
 	if (rc)
@@ -100,7 +100,7 @@ int measure_guest(const struct vmm_setup *s, struct report *r, struct err *e)
 int measure_start(const struct vmm_setup *s, struct report *r, struct err *e)
 {
 	static struct stats times[REPORT_HOST];
-	const struct vmm_image image = {s->guest, NULL, NULL};
+	const struct vmm_image image = {.kernel = s->guest};
 	memset(times, 0, sizeof times);
 	for (unsigned run = 0; run < s->runs * 2; run++) {
 		for (unsigned side = 0; side < REPORT_HOST; side++) {

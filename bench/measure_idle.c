@@ -30,7 +30,6 @@ static void memory_put(struct report *r, enum report_side side, const struct foo
 		double own = (double)p->pss_bytes / MIB;
 		all += own;
 		ram += (double)p->guest_ram_bytes / MIB;
-		/* /proc cuts names to 15 characters. */
 		if (!strncmp(p->name, "outrigger-dm-", 13)) {
 			devices++;
 			device = own > device ? own : device;
@@ -53,8 +52,9 @@ static int idle_side(const struct vmm_setup *s, struct report *r, enum report_si
 {
 	static struct footprint before, after;
 	const struct vmm_image image = {
-		s->kernel, s->initrd,
-		"console=ttyAMA0 cryptomgr.notests=1 quiet outrigger.modules=yes"};
+		.kernel = s->kernel,
+		.initrd = s->initrd,
+		.cmdline = "console=ttyAMA0 cryptomgr.notests=1 quiet outrigger.modules=yes"};
 	struct child c;
 	int rc = vmm_start(s, side, &image, &c, e);
 	if (rc)

@@ -41,7 +41,7 @@ int vmm_start(const struct vmm_setup *s, enum report_side side, const struct vmm
 	if (side == REPORT_OURS) {
 		snprintf(last_name, sizeof last_name, "bench-%d-%u", (int)getpid(), count++);
 		args_add(&a, s->outrigger, "run");
-		args_add(&a, s->config, NULL);
+		args_add(&a, image->config ? image->config : s->config, NULL);
 		args_add(&a, "--name", last_name);
 		args_add(&a, "--console", "stdio");
 		args_add(&a, "--cpus", "1");
@@ -64,6 +64,8 @@ int vmm_start(const struct vmm_setup *s, enum report_side side, const struct vmm
 			args_add(&a, "-initrd", image->initrd);
 		if (image->cmdline)
 			args_add(&a, "-append", image->cmdline);
+		for (const char *const *q = image->qemu_args; q && *q; q++)
+			args_add(&a, *q, NULL);
 	}
 	if (s->verbose) {
 		for (size_t i = 0; i < a.n; i++)

@@ -5,7 +5,7 @@
 
 #include <limits.h>
 
-#define VMM_ARGS_MAX 40
+#define VMM_ARGS_MAX 64
 
 /** struct vmm_setup - where everything is, and how long to measure. Paths end in NUL. */
 struct vmm_setup {
@@ -14,7 +14,9 @@ struct vmm_setup {
 	char qemu[PATH_MAX]; /* empty: QEMU is not measured */
 	char kernel[PATH_MAX];
 	char initrd[PATH_MAX];
-	char guest[PATH_MAX]; /* the bare-metal guest */
+	char guest[PATH_MAX];  /* the bare-metal guest */
+	char rootfs[PATH_MAX]; /* a Debian root image with fio and iperf3 */
+	char work[PATH_MAX];   /* where disk images are made */
 	unsigned memory_mib;
 	unsigned runs;
 	double scale; /* of the lengths: 1 = full */
@@ -26,6 +28,9 @@ struct vmm_image {
 	const char *kernel;
 	const char *initrd;  /* NULL: none */
 	const char *cmdline; /* NULL: none */
+	/* For machines with more devices; NULL: those of the setup. */
+	const char *config;	      /* Outrigger's */
+	const char *const *qemu_args; /* QEMU's further arguments, ended by NULL */
 };
 
 /** vmm_has - whether this side is to be measured. */
