@@ -17,13 +17,25 @@ void vtarget_prepare_wire(struct wire *w, uint32_t device_id)
 
 void net_frame(uint8_t *p, unsigned len, unsigned seed)
 {
-	memset(p, 0xff, 6);
-	memcpy(p + 6, "\x52\x54\x00\x12\x34\x57", 6);
-	/* An EtherType for local experiments (IEEE 802): nobody looks into it. */
-	p[12] = 0x88;
-	p[13] = 0xb5;
-	for (unsigned i = 14; i < len; i++)
+	/* IPv4 from 192.0.2.1 to 192.0.2.255 with protocol 253, which is for experiments (RFC 3692). */
+	static const uint8_t head[34] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0x00,
+					 0x12, 0x34, 0x57, 0x08, 0x00, 0x45, 0x00, 0x00, 0x00,
+					 0x00, 0x00, 0x40, 0x00, 0x40, 0xfd, 0x00, 0x00, 0xc0,
+					 0x00, 0x02, 0x01, 0xc0, 0x00, 0x02, 0xff};
+	uint32_t sum = 0;
+	memcpy(p, head, len < sizeof(head) ? len : sizeof(head));
+	for (unsigned i = sizeof(head); i < len; i++)
 		p[i] = (uint8_t)(i * 7 + seed);
+	if (len < sizeof(head))
+		return;
+	p[16] = (uint8_t)((len - 14) >> 8);
+	p[17] = (uint8_t)(len - 14);
+	for (unsigned i = 14; i < 34; i += 2)
+		sum += (uint32_t)p[i] << 8 | p[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	p[24] = (uint8_t)(~sum >> 8);
+	p[25] = (uint8_t)~sum;
 }
 
 static void host_write(struct vrig *v, const void *buf, size_t len)

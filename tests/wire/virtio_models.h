@@ -26,7 +26,7 @@
 #define NET_FRAME 60u
 #define NET_MAC "\xff\xff\xff\xff\xff\xff"
 
-/** net_frame - an Ethernet frame of @len bytes to everybody, with a payload made from @seed. */
+/** net_frame - an Ethernet frame of @len bytes to everybody: IPv4 if it is long enough, with a payload made from @seed. */
 void net_frame(uint8_t *p, unsigned len, unsigned seed);
 /** net_host_send - a frame arrives from the network. */
 void net_host_send(struct vrig *v, const void *frame, unsigned len);
