@@ -24,7 +24,7 @@
 
 /** enum slot_state - zero is invalid. */
 enum slot_state {
-	SLOT_WAITING = 1,     /* no daemon yet */
+	SLOT_WAITING = 1,     /* no daemon yet, or (slot_config.restart) none now: accesses wait for the next one */
 	SLOT_DOCKED = 2,      /* has its descriptors, registers its ranges */
 	SLOT_SERVING = 3,     /* answers */
 	SLOT_DEAD = 4,	      /* its process is gone */
@@ -35,8 +35,6 @@ enum slot_state {
 enum slot_policy {
 	POLICY_ONES = 1, /* reads give all-ones, writes are dropped */
 	POLICY_STOP = 2, /* the VM ends */
-	POLICY_RESTART = 3,
-	POLICY_PARK = 4,
 	POLICY_ABORT = 5,
 };
 
@@ -67,7 +65,8 @@ struct slot_config {
 	const uint32_t *irqs; /* board interrupt of each line */
 	unsigned shadow_pages;
 	uint64_t deadline_ns; /* 0: SLOT_DEADLINE_NS */
-	enum slot_policy policy;
+	enum slot_policy policy; /* what answers when nobody does */
+	bool restart;		 /* a daemon that dies is followed by another one */
 	uint32_t state_bytes; /* arena of the model */
 	const struct slot_ops *ops;
 	void *opaque;
@@ -131,6 +130,10 @@ uint32_t slot_attach(struct slot *s);
 
 /** slot_serve - DOCKED to SERVING. -EPROTO in any other state. Control thread. */
 int slot_serve(struct slot *s);
+
+/** slot_vacate - the daemon is dead and another one is to come (slot_config.restart): what the vCPUs asked stays in the ring
+ * and waits, up to the deadline. False: the slot was not in use. Control thread. */
+bool slot_vacate(struct slot *s);
 
 /** slot_fail - to DEAD or QUARANTINED, ends every wait, records why (the first reason of an epoch
  * stays). True if this call changed the state. Any thread. */
