@@ -170,7 +170,8 @@ int sandbox_isolate(struct sandbox *sb, const char *keep_dir, bool writes_files,
 	empty_root(sb, keep);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NOFILE, 256);
-	limit(RLIMIT_AS, 1ull << 30);
+	/* Private memory only: a grant of guest memory is mapped shared, and may be of any size. */
+	limit(RLIMIT_DATA, 1ull << 30);
 	signal(SIGXFSZ, SIG_IGN); /* a log that is full is no reason to die */
 	if (!writes_files)
 		limit(RLIMIT_FSIZE, LOG_BYTES);

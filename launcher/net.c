@@ -50,6 +50,12 @@ static int tap_error(int e, const char *name, bool many, struct err *err)
 			"add dev %s mode tap user $USER vnet_hdr%s && sudo ip link set %s up; "
 			"then use tap:%s",
 			ifname, ifname, multi, ifname, ifname);
+	if (e == EACCES)
+		return err_set(err, e,
+			       "tap %s: " TUN
+			       " may not be opened; its usual mode lets everybody: sudo "
+			       "chmod 666 " TUN,
+			       ifname);
 	if (e == EBUSY)
 		return err_set(err, e, "tap %s is in use by another program", ifname);
 	if (e == EINVAL)

@@ -105,6 +105,10 @@ static const char *cell_text(const struct column *c, const struct top_device *d,
 		memcpy(&rate, (const char *)d + c->field, sizeof(rate));
 		return top_number(buf, rate);
 	case CELL_DEPTH:
+		if (d->depth && d->depth < 1000) {
+			snprintf(buf, 16, "%u", (unsigned)d->depth);
+			return buf;
+		}
 		return top_number(buf, (double)d->depth);
 	default:
 		return top_time(buf, histogram_percentile(&d->latency, c->percent));

@@ -7,9 +7,9 @@
 
 /** struct vring_mark - where the descriptors of a popped chain are. Plain data: for the device's state. */
 struct vring_mark {
-	uint64_t table;	      /* packed: the indirect table; 0: there is none */
-	uint16_t entries;     /* of that table */
-	uint16_t slot;	      /* packed: the first descriptor's place in the ring */
+	uint64_t table;	  /* packed: the indirect table; 0: there is none */
+	uint16_t entries; /* of that table */
+	uint16_t slot;	  /* packed: the first descriptor's place in the ring */
 };
 
 /** vring_mark - notes where chain @c is, which was popped last. Split rings need no note: the head is the id. */

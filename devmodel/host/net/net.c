@@ -231,10 +231,11 @@ static void net_listen(void *ctx, unsigned link, bool on)
 
 const struct dm_host dm_host_net = {
 	.name = "net",
-	.syscalls = (const struct dm_syscall[]){DM_SYSCALL(accept4,
-							   "the peer of a socket that listens"),
-						DM_SYSCALL(ioctl, "offloads of a tap device"),
-						{}},
+	.syscalls =
+		(const struct dm_syscall[]){
+			DM_SYSCALL(accept4, "the peer of a socket that listens"),
+			DM_SYSCALL(ioctl, "offloads of a tap device; how full a socket is"),
+			{}},
 	.open = net_open,
 	.close = net_close,
 	.event = net_event,

@@ -61,6 +61,7 @@ static int peer_set(struct hnet *h, int *fd, bool fresh, struct err *err)
 	if (rc < 0)
 		return rc;
 	s->fd = fd_steal(fd);
+	txbuf_socket(&s->tx, s->fd);
 	s->readable = true;
 	s->blocked = false;
 	rxbuf_clear(&s->rx, fresh);
@@ -271,6 +272,10 @@ static int send_direct(struct hnet *h, const uint8_t *hdr, const struct iovec *i
 		rc = flush(h); /* frames keep their order */
 	if (rc < 0)
 		return rc;
+	if (!txbuf_fits(&s->tx, s->fd, TX_PREFIX + len)) {
+		s->blocked = true;
+		return -EAGAIN;
+	}
 	out[0] = (struct iovec){head, TX_PREFIX + nhead};
 	struct msghdr m = {.msg_iov = out,
 			   .msg_iovlen = 1 + iov_from(out + 1, iov, n, VNET_HDR + nhead)};

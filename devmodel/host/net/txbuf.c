@@ -2,8 +2,13 @@
 #include "devmodel/host/net/txbuf.h"
 #include <errno.h>
 #include <string.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+
+#define SLACK (16u << 10)
+#define OVERHEAD 4096u
 
 int txbuf_init(struct txbuf *t)
 {
@@ -83,10 +88,39 @@ static void sent_part(struct txbuf *t, size_t n, size_t sent)
 	t->part = sent < n ? end - sent : 0;
 }
 
+void txbuf_socket(struct txbuf *t, int fd)
+{
+	int size = 0;
+	socklen_t len = sizeof(size);
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) < 0)
+		size = 0;
+	/* It wakes us when a quarter is in use: then the largest chunk must fit. */
+	t->limit = (size_t)size >= 2 * (TX_CHUNK + SLACK) ? (size_t)size : 0;
+	t->used = t->limit;
+}
+
+bool txbuf_fits(struct txbuf *t, int fd, size_t len)
+{
+	int used = 0;
+	if (!t->limit)
+		return true;
+	if (t->used + len + SLACK > t->limit) {
+		if (ioctl(fd, SIOCOUTQ, &used) < 0)
+			return true;
+		t->used = (size_t)used;
+	}
+	if (t->used + len + SLACK > t->limit)
+		return false;
+	t->used += 2 * len + OVERHEAD; /* it counts whole pages, and its own structures */
+	return true;
+}
+
 int txbuf_flush(struct txbuf *t, int fd)
 {
 	while (t->head < t->tail) {
 		size_t n = chunk(t);
+		if (!txbuf_fits(t, fd, n))
+			return -EAGAIN;
 		ssize_t sent = send(fd, t->buf + t->head, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent < 0 && errno == EINTR)
 			continue;

@@ -21,8 +21,9 @@ static int describe(const char *name)
 	Outrigger__RegionDescription r = OUTRIGGER__REGION_DESCRIPTION__INIT, *rp = &r;
 	Outrigger__OptionDescription o = OUTRIGGER__OPTION_DESCRIPTION__INIT, *op = &o;
 	Outrigger__FdtDescription f = OUTRIGGER__FDT_DESCRIPTION__INIT;
+	Outrigger__OptionDescription c = OUTRIGGER__OPTION_DESCRIPTION__INIT, *cp = &c;
 	uint8_t buf[1024];
-	char s[][16] = {"regs", "mmio", "chardev", "null", "base", "time", "host", "fake"};
+	char s[][16] = {"regs", "mmio", "chardev", "null", "base", "time", "host", "fake", "size"};
 	d.name = (char *)(uintptr_t)name;
 	d.version = 1;
 	d.summary = d.build_id = s[7];
@@ -31,6 +32,10 @@ static int describe(const char *name)
 	d.regions = &rp;
 	d.options = &op;
 	d.fdt = &f;
+	d.n_controls = uart; /* the terminal that shows its console tells it its size */
+	d.controls = &cp;
+	c.name = s[8];
+	c.help = s[7];
 	r.name = s[0];
 	r.space = s[1];
 	r.size = 4096;

@@ -6,6 +6,7 @@
  * numbered lines echo        write back what is typed until a line "off" comes poweroff, reset,
  * crash, exit:N, kill, hang      how it ends waitdead    go on when a daemon has died nostart never
  * report the devices as serving error:TEXT  report an error before start
+ * Asked for the state of a device it tells what controls were set; a device whose control is set to "mute" answers no more.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #include "launcher/vmconfig.h"
 #include "proto/ctl.h"
 #include "proto/dock.h"
+#include "proto/port.h"
 
 static struct {
 	Outrigger__VmConfig *cfg;
@@ -33,6 +35,9 @@ static struct {
 	pid_t pids[64];
 	int npeers;
 	bool started, stopped;
+	uint64_t asked; /* how often for the status */
+	char set[64];
+	bool mute;
 } hv = {.stream = -1};
 
 static void send_event(Outrigger__HvEvent *e)
@@ -83,16 +88,23 @@ static void send_status(uint64_t id)
 	Outrigger__HvReply r = OUTRIGGER__HV_REPLY__INIT;
 	Outrigger__VmStatus vm = OUTRIGGER__VM_STATUS__INIT;
 	Outrigger__DeviceStatus d[64], *dp[64];
-	uint64_t one[1] = {4242}, counters[64] = {11, 22, 33, 44};
+	uint64_t one[1] = {4242}, counters[64] = {11, 22, 33, 44}, io[64] = {5000, 1u << 20};
 	counters[10 + 6] = 90; /* 64 ns to 127 ns */
 	counters[10 + 9] = 10;
+	/* Time goes on with each question: half a second, 1000 posted writes, 200 requests, 1 MiB, 50 slow requests. */
+	hv.asked++;
+	counters[2] += hv.asked * 1000;
+	io[0] += hv.asked * 200;
+	io[1] += hv.asked << 20;
+	io[16] = 3;
+	io[offsetof(struct port_io, latency_log2_ns) / 8 + 20] = hv.asked * 50;
 	m.kind_case = OUTRIGGER__FROM_HV__KIND_REPLY;
 	m.reply = &r;
 	r.id = id;
 	r.vm = &vm;
 	vm.state = (char *)(uintptr_t) "running";
 	vm.engine = (char *)(uintptr_t) "scripted";
-	vm.uptime_ns = 1500000000;
+	vm.uptime_ns = 1000000000 + hv.asked * 500000000;
 	vm.n_vcpu_exits = vm.n_vcpu_instructions = 1;
 	vm.vcpu_exits = vm.vcpu_instructions = one;
 	for (size_t i = 0; i < hv.cfg->n_devices; i++) {
@@ -102,10 +114,45 @@ static void send_status(uint64_t id)
 		d[i].state = (char *)(uintptr_t) "serving";
 		d[i].n_counters = 64;
 		d[i].counters = counters;
+		d[i].n_io = 64;
+		d[i].io = io;
 		dp[i] = &d[i];
 	}
 	vm.n_devices = hv.cfg->n_devices;
 	vm.devices = dp;
+	ctl_send(hv.ctl, &m.base, 1000);
+}
+
+static void send_inspect(const Outrigger__HvRequest *q)
+{
+	char json[256];
+	Outrigger__FromHv m = OUTRIGGER__FROM_HV__INIT;
+	Outrigger__HvReply r = OUTRIGGER__HV_REPLY__INIT;
+	m.kind_case = OUTRIGGER__FROM_HV__KIND_REPLY;
+	m.reply = &r;
+	r.id = q->id;
+	snprintf(json, sizeof(json), "{\"device\": \"%s\", \"state\": {\"was set\": \"%s\"}}",
+		 q->inspect->device, hv.set);
+	r.blob.data = (uint8_t *)json;
+	r.blob.len = strlen(json);
+	ctl_send(hv.ctl, &m.base, 1000);
+}
+
+static void set_control(const Outrigger__HvRequest *q)
+{
+	const Outrigger__DeviceRequest *c = q->control;
+	Outrigger__FromHv m = OUTRIGGER__FROM_HV__INIT;
+	Outrigger__HvReply r = OUTRIGGER__HV_REPLY__INIT;
+	m.kind_case = OUTRIGGER__FROM_HV__KIND_REPLY;
+	m.reply = &r;
+	r.id = q->id;
+	hv.mute = strcmp(c->value, "mute") == 0;
+	if (strcmp(c->value, "bad") == 0) {
+		r.status = EINVAL;
+		r.error = (char *)(uintptr_t) "that is \033[2Jbad";
+	} else {
+		snprintf(hv.set, sizeof(hv.set), "%s %s=%s", c->device, c->name, c->value);
+	}
 	ctl_send(hv.ctl, &m.base, 1000);
 }
 
@@ -127,6 +174,10 @@ static void turn(int ms)
 		const Outrigger__HvRequest *q = (const Outrigger__HvRequest *)(const void *)m;
 		if (q->kind_case == OUTRIGGER__HV_REQUEST__KIND_STATUS)
 			send_status(q->id);
+		if (q->kind_case == OUTRIGGER__HV_REQUEST__KIND_INSPECT && !hv.mute)
+			send_inspect(q);
+		if (q->kind_case == OUTRIGGER__HV_REQUEST__KIND_CONTROL)
+			set_control(q);
 		hv.started |= q->kind_case == OUTRIGGER__HV_REQUEST__KIND_START;
 		if (q->kind_case == OUTRIGGER__HV_REQUEST__KIND_STOP)
 			end("stopped", 0);

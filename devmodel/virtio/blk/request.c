@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests of virtio-blk: from the ring to the disk and back. blk.h says how. */
+#include "devmodel/virtio/blk/blk.h"
+#include "base/bytes.h"
+#include <errno.h>
+#include <string.h>
+
+/* Request types, 5.2.6. */
+enum {
+	T_IN = 0,
+	T_OUT = 1,
+	T_FLUSH = 4,
+	T_GET_ID = 8,
+	T_DISCARD = 11,
+	T_WRITE_ZEROES = 13,
+};
+
+#define HEADER_BYTES 16u
+#define RANGE_BYTES 16u /* one segment of DISCARD and WRITE_ZEROES */
+#define RANGE_UNMAP 1u
+
+/* ---- the table ----------------------------------------------------------------------------------------- */
+
+void blk_forget(struct blk *s)
+{
+	memset(s->busy, 0, sizeof(s->busy));
+	memset(s->first, BLK_NONE, sizeof(s->first));
+	memset(s->last, BLK_NONE, sizeof(s->last));
+	s->inflight = 0;
+	s->starved = s->finished = 0;
+}
+
+static int tag_take(struct blk *s)
+{
+	for (unsigned i = 0; i < BLK_TAGS / 64; i++) {
+		if (s->busy[i] == UINT64_MAX)
+			continue;
+		unsigned bit = (unsigned)__builtin_ctzll(~s->busy[i]);
+		s->busy[i] |= 1ull << bit;
+		s->inflight++;
+		return (int)(i * 64 + bit);
+	}
+	return -1;
+}
+
+static bool tag_busy(const struct blk *s, unsigned tag)
+{
+	return s->busy[tag / 64] >> (tag % 64) & 1;
+}
+
+static void link_last(struct blk *s, unsigned tag, unsigned q)
+{
+	struct blk_req *r = &s->req[tag];
+	r->queue = (uint8_t)q;
+	r->next = BLK_NONE;
+	r->prev = s->last[q];
+	if (r->prev == BLK_NONE)
+		s->first[q] = (uint8_t)tag;
+	else
+		s->req[r->prev].next = (uint8_t)tag;
+	s->last[q] = (uint8_t)tag;
+}
+
+/* Takes @tag out of its queue's list and out of the table. */
+static void tag_free(struct blk *s, unsigned tag)
+{
+	struct blk_req *r = &s->req[tag];
+	if (r->prev == BLK_NONE)
+		s->first[r->queue] = r->next;
+	else
+		s->req[r->prev].next = r->next;
+	if (r->next == BLK_NONE)
+		s->last[r->queue] = r->prev;
+	else
+		s->req[r->next].prev = r->prev;
+	s->busy[tag / 64] &= ~(1ull << (tag % 64));
+	s->inflight--;
+}
+
+/* ---- the status byte ------------------------------------------------------------------------------------- */
+
+static uint64_t status_place(struct dm *dm, const struct vring_chain *c)
+{
+	const struct iovec *v = &c->in[c->nin - 1];
+	const uint8_t *p = (const uint8_t *)v->iov_base + v->iov_len - 1;
+	const struct vring_mem *mem = dm_mem(dm);
+	for (unsigned i = 0; mem && i < mem->n; i++) {
+		const struct vring_window *w = &mem->win[i];
+		if (p >= w->hva && (uint64_t)(p - w->hva) < w->bytes)
+			return w->gpa + (uint64_t)(p - w->hva);
+	}
+	return (uintptr_t)p;
+}
+
+static void put_status(struct dm *dm, const struct blk_req *r)
+{
+	uint8_t status = r->result;
+	if (dm_mem(dm))
+		dm_dma_write(dm, r->status, &status, 1);
+	else
+		*(uint8_t *)(uintptr_t)r->status = status;
+}
+
+/* ---- giving back ------------------------------------------------------------------------------------------- */
+
+static void give_back(struct dm *dm, struct blk *s, unsigned tag)
+{
+	const struct blk_req *r = &s->req[tag];
+	if (virtio_queue_live(s, r->queue)) {
+		put_status(dm, r);
+		virtio_push(dm, s, r->queue, r->id, r->ndesc, r->len);
+	}
+	tag_free(s, tag);
+}
+
+/* Gives back what is done in queue @q, up to a plain chain in flight that would lose its descriptors. */
+static void deliver(struct dm *dm, struct blk *s, unsigned q)
+{
+	for (unsigned tag = s->first[q], next; tag != BLK_NONE; tag = next) {
+		next = s->req[tag].next;
+		if (s->req[tag].done)
+			give_back(dm, s, tag);
+		else if (s->req[tag].plain)
+			break;
+	}
+	virtio_signal(dm, s, q);
+}
+
+static void mark_done(struct dm *dm, struct blk *s, unsigned tag, enum blk_status status)
+{
+	s->req[tag].result = (unsigned)status & 3u;
+	s->req[tag].done = 1;
+	if (status != BLK_S_OK)
+		dm_count(dm, DM_COUNT_ERRORS, 1);
+}
+
+void blk_disk_done(struct dm *dm, void *state, unsigned disk, uint32_t tag, int result)
+{
+	struct blk *s = state;
+	(void)disk;
+	if (tag >= BLK_TAGS || !tag_busy(s, tag) || s->req[tag].done)
+		return;
+	unsigned q = s->req[tag].queue;
+	mark_done(dm, s, tag,
+		  !result		  ? BLK_S_OK
+		  : result == -EOPNOTSUPP ? BLK_S_UNSUPP
+					  : BLK_S_IOERR);
+	deliver(dm, s, q);
+	dm_count_depth(dm, s->inflight);
+	for (; s->starved; s->starved &= (uint8_t)(s->starved - 1))
+		virtio_more(dm, s, (unsigned)__builtin_ctz(s->starved));
+}
+
+/* ---- one request --------------------------------------------------------------------------------------------- */
+
+/* A request as it was read from the guest: @c's segments without header and status. */
+struct parsed {
+	struct vring_chain *c;
+	uint32_t type;
+	uint64_t sector;
+	uint64_t out_bytes, in_bytes; /* of data */
+};
+
+/* Takes @n bytes off the front of the device-readable part. */
+static void skip_out(struct vring_chain *c, size_t n)
+{
+	while (n && c->nout) {
+		if (c->out->iov_len > n) {
+			c->out->iov_base = (char *)c->out->iov_base + n;
+			c->out->iov_len -= n;
+			return;
+		}
+		n -= c->out->iov_len;
+		c->out++;
+		c->nout--;
+	}
+}
+
+/* Header and status may lie in any number of segments, together with data or not (2.7.4, 5.2.6.4). */
+static bool parse(struct vring_chain *c, struct parsed *p)
+{
+	uint8_t header[HEADER_BYTES];
+	p->c = c;
+	c->in[c->nin - 1].iov_len--;
+	if (!c->in[c->nin - 1].iov_len)
+		c->nin--;
+	p->in_bytes = c->in_bytes - 1;
+	if (vring_iov_read(c->out, c->nout, 0, header, sizeof(header)) != sizeof(header))
+		return false;
+	skip_out(c, sizeof(header));
+	p->out_bytes = c->out_bytes - sizeof(header);
+	p->type = (uint32_t)load_le(header, 4);
+	p->sector = load_le(header + 8, 8);
+	return true;
+}
+
+static bool inside(const struct blk *s, uint64_t sector, uint64_t count)
+{
+	return sector <= s->sectors && count <= s->sectors - sector;
+}
+
+static enum blk_status get_id(struct dm *dm, const struct parsed *p)
+{
+	char id[BLK_ID_BYTES] = "";
+	const char *serial = dm_option_str(dm, "serial");
+	if (p->in_bytes < BLK_ID_BYTES) /* 5.2.6: the data is 20 bytes */
+		return BLK_S_IOERR;
+	if (serial) /* no NUL where it has all 20 bytes */
+		memcpy(id, serial, strnlen(serial, BLK_ID_BYTES));
+	vring_iov_write(p->c->in, p->c->nin, 0, id, sizeof(id));
+	return BLK_S_OK;
+}
+
+/* 5.2.6.2. Fills *@io; what it returns is the answer unless that is OK. */
+static enum blk_status parse_range(const struct blk *s, const struct parsed *p,
+				   struct dm_disk_io *io)
+{
+	bool zero = p->type == T_WRITE_ZEROES;
+	uint8_t seg[RANGE_BYTES];
+	if (s->v.offered & BLK_F_RO)
+		return BLK_S_IOERR;
+	if (!virtio_has(s, zero ? BLK_F_WRITE_ZEROES : BLK_F_DISCARD))
+		return BLK_S_UNSUPP;
+	/* max_discard_seg and max_write_zeroes_seg are 1. */
+	if (p->out_bytes != RANGE_BYTES)
+		return BLK_S_IOERR;
+	vring_iov_read(p->c->out, p->c->nout, 0, seg, sizeof(seg));
+	uint64_t sector = load_le(seg, 8), count = load_le(seg + 8, 4);
+	uint32_t flags = (uint32_t)load_le(seg + 12, 4);
+	if (flags & ~RANGE_UNMAP || (!zero && flags))
+		return BLK_S_UNSUPP;
+	if (count > BLK_MAX_SECTORS || !inside(s, sector, count))
+		return BLK_S_IOERR;
+	*io = (struct dm_disk_io){.op = zero ? DM_DISK_ZERO : DM_DISK_DISCARD,
+				  .offset = sector * BLK_SECTOR,
+				  .bytes = count * BLK_SECTOR,
+				  .unmap = flags & RANGE_UNMAP};
+	return BLK_S_OK;
+}
+
+static enum blk_status parse_data(struct dm *dm, const struct blk *s, const struct parsed *p,
+				  struct dm_disk_io *io)
+{
+	bool in = p->type == T_IN;
+	uint64_t bytes = in ? p->in_bytes : p->out_bytes;
+	if (!in && s->v.offered & BLK_F_RO)
+		return BLK_S_IOERR;
+	if (bytes % BLK_SECTOR || !inside(s, p->sector, bytes / BLK_SECTOR))
+		return BLK_S_IOERR;
+	*io = (struct dm_disk_io){.op = in ? DM_DISK_READ : DM_DISK_WRITE,
+				  .offset = p->sector * BLK_SECTOR,
+				  .bytes = bytes,
+				  .iov = in ? p->c->in : p->c->out,
+				  .niov = in ? p->c->nin : p->c->nout};
+	dm_count(dm, in ? DM_COUNT_IN_BYTES : DM_COUNT_OUT_BYTES, bytes);
+	return BLK_S_OK;
+}
+
+/* Begins chain @c as request @tag: hands it to the disk, or finds its end at once. */
+static void begin(struct dm *dm, struct blk *s, unsigned tag, struct vring_chain *c)
+{
+	struct parsed p;
+	struct dm_disk_io io = {.op = DM_DISK_FLUSH};
+	enum blk_status status;
+	if (!parse(c, &p)) {
+		dm_guest_error(dm, "a request of %llu bytes has no room for its header",
+			       (unsigned long long)c->out_bytes);
+		mark_done(dm, s, tag, BLK_S_IOERR);
+		return;
+	}
+	switch (p.type) {
+	case T_IN:
+	case T_OUT:
+		status = parse_data(dm, s, &p, &io);
+		break;
+	case T_FLUSH:
+		status = BLK_S_OK;
+		break;
+	case T_DISCARD:
+	case T_WRITE_ZEROES:
+		status = parse_range(s, &p, &io);
+		break;
+	case T_GET_ID:
+		mark_done(dm, s, tag, get_id(dm, &p));
+		return;
+	default:
+		status = BLK_S_UNSUPP;
+		break;
+	}
+	io.tag = tag;
+	if (status == BLK_S_OK && dm_disk_submit(dm, 0, &io))
+		status = BLK_S_IOERR;
+	if (status != BLK_S_OK) {
+		dm_guest_error(dm, "request refused: type %u, sector %llu, %llu bytes", p.type,
+			       (unsigned long long)p.sector,
+			       (unsigned long long)(p.type == T_IN ? p.in_bytes : p.out_bytes));
+		mark_done(dm, s, tag, status);
+	}
+}
+
+static void note(struct dm *dm, struct blk *s, unsigned tag, unsigned q,
+		 const struct vring_chain *c)
+{
+	struct blk_req *r = &s->req[tag];
+	*r = (struct blk_req){
+		.status = status_place(dm, c),
+		.id = c->id,
+		.ndesc = c->ndesc,
+		.len = c->in_bytes < UINT32_MAX ? (uint32_t)c->in_bytes : UINT32_MAX,
+	};
+	if (dm_mem(dm) && virtio_has(s, VRING_F_RING_PACKED)) {
+		vring_mark(&s->q[q], dm_mem(dm), c, &r->mark);
+		r->plain = !r->mark.table;
+	}
+	link_last(s, tag, q);
+}
+
+/* What ended without the host is given back a turn later: only then the state knows that it was taken, and a crash
+ * in between cannot have it taken and given back twice. */
+static void deliver_finished(struct dm *dm, struct blk *s, unsigned q)
+{
+	if (!(s->finished & 1u << q))
+		return;
+	s->finished &= (uint8_t) ~(1u << q);
+	deliver(dm, s, q);
+}
+
+bool blk_queue(struct dm *dm, void *state, unsigned q, unsigned budget)
+{
+	struct blk *s = state;
+	bool more = true, finished = false;
+	deliver_finished(dm, s, q);
+	while (budget--) {
+		struct vring_chain c;
+		int tag = tag_take(s);
+		if (tag < 0) { /* blk_disk_done() asks for this queue again */
+			s->starved |= (uint8_t)(1u << q);
+			more = false;
+			break;
+		}
+		int rc = virtio_pop(dm, s, q, &c);
+		if (rc > 0 && !c.in_bytes) {
+			virtio_broken(dm, s, q, "a request without room for its status");
+			rc = -EIO;
+		}
+		if (rc <= 0) {
+			s->busy[tag / 64] &= ~(1ull << (tag % 64));
+			s->inflight--;
+			more = false;
+			break;
+		}
+		note(dm, s, (unsigned)tag, q, &c);
+		begin(dm, s, (unsigned)tag, &c);
+		finished |= s->req[tag].done;
+	}
+	if (finished)
+		s->finished |= (uint8_t)(1u << q);
+	dm_count_depth(dm, s->inflight);
+	return more || finished;
+}
+
+/* ---- once more --------------------------------------------------------------------------------------------- */
+
+/* Reads request @tag again from its descriptors and begins it anew. */
+static void again(struct dm *dm, struct blk *s, unsigned tag)
+{
+	struct blk_req *r = &s->req[tag];
+	struct vring_chain c;
+	struct iovec *iov = dm_scratch(dm, VIRTIO_SCRATCH_IOV);
+	if (!dm_mem(dm) ||
+	    vring_reread(&s->q[r->queue], dm_mem(dm), r->id, r->ndesc, &r->mark, iov,
+			 VRING_SIZE_MAX, &c) ||
+	    !c.in_bytes) {
+		/* The driver wrote over what it had given us. */
+		dm_guest_error(dm, "queue %u: a request in flight cannot be read again", r->queue);
+		mark_done(dm, s, tag, BLK_S_IOERR);
+		return;
+	}
+	r->status = status_place(dm, &c);
+	begin(dm, s, tag, &c);
+}
+
+/* All requests that are not done, in the order of their queues. */
+static void again_all(struct dm *dm, struct blk *s)
+{
+	for (unsigned q = 0; q < BLK_QUEUES; q++) {
+		for (unsigned tag = s->first[q]; tag != BLK_NONE; tag = s->req[tag].next)
+			if (!s->req[tag].done)
+				again(dm, s, tag);
+		deliver(dm, s, q);
+	}
+}
+
+void blk_quiesce(struct dm *dm, void *state, int q)
+{
+	struct blk *s = state;
+	dm_disk_drain(dm, 0);
+	if (q < 0) {
+		blk_forget(s);
+		return;
+	}
+	for (unsigned tag = s->first[q], next; tag != BLK_NONE; tag = next) {
+		next = s->req[tag].next;
+		tag_free(s, tag);
+	}
+	s->starved &= (uint8_t) ~(1u << q);
+	again_all(dm, s); /* the other queues' were with the host as well, and nobody was told */
+	for (; s->starved; s->starved &= (uint8_t)(s->starved - 1))
+		virtio_more(dm, s, (unsigned)__builtin_ctz(s->starved));
+}
+
+struct adopt {
+	struct blk *s;
+	unsigned q;
+};
+
+static unsigned adopt_seen(void *ctx, uint16_t id)
+{
+	const struct adopt *a = ctx;
+	for (unsigned tag = a->s->first[a->q]; tag != BLK_NONE; tag = a->s->req[tag].next)
+		if (a->s->req[tag].id == id) {
+			unsigned ndesc = a->s->req[tag].ndesc;
+			tag_free(a->s, tag);
+			return ndesc;
+		}
+	return 0;
+}
+
+void blk_recover(struct dm *dm, struct blk *s)
+{
+	for (unsigned q = 0; q < s->v.nqueues; q++) {
+		struct adopt a = {s, q};
+		virtio_adopt(dm, s, q, adopt_seen, &a);
+	}
+	again_all(dm, s);
+	for (; s->starved; s->starved &= (uint8_t)(s->starved - 1))
+		virtio_more(dm, s, (unsigned)__builtin_ctz(s->starved));
+}
