@@ -42,7 +42,8 @@ int config_policy(const char *name, enum slot_policy *ret, struct err *err)
 		*ret = POLICY_ABORT;
 	else
 		return err_set(err, EINVAL,
-			       "on_failure: \"%s\" is unknown; restart, ones, abort or stop is", name);
+			       "on_failure: \"%s\" is unknown; restart, ones, abort or stop is",
+			       name);
 	return 0;
 }
 

@@ -272,8 +272,8 @@ static bool on_answer(struct device *d, const Outrigger__FromDaemon *m)
 		report_reply(d->vm, q->launcher_id, EINVAL, m->error, NULL, 0);
 		return true;
 	default:
-		report_reply(d->vm, q->launcher_id, EPROTO, "the daemon gave no proper answer", NULL,
-			     0);
+		report_reply(d->vm, q->launcher_id, EPROTO, "the daemon gave no proper answer",
+			     NULL, 0);
 		return true;
 	}
 }

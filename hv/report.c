@@ -214,7 +214,8 @@ static void expect_daemon(struct vm *vm, uint64_t id, const Outrigger__DeviceReq
 	struct device *d = device_of(vm, id, q);
 	if (!d)
 		return;
-	if (strlen(q->value) != LIMIT_TOKEN || strspn(q->value, "0123456789abcdef") != LIMIT_TOKEN) {
+	if (strlen(q->value) != LIMIT_TOKEN ||
+	    strspn(q->value, "0123456789abcdef") != LIMIT_TOKEN) {
 		reply_simple(vm, id, EINVAL, "a token has 32 hexadecimal digits");
 		return;
 	}
@@ -238,8 +239,8 @@ static void ask_device(struct vm *vm, uint64_t id, const Outrigger__DeviceReques
 	struct device *d = device_of(vm, id, q);
 	if (!d)
 		return;
-	m.kind_case = control ? OUTRIGGER__TO_DAEMON__KIND_CONTROL
-			      : OUTRIGGER__TO_DAEMON__KIND_INSPECT;
+	m.kind_case =
+		control ? OUTRIGGER__TO_DAEMON__KIND_CONTROL : OUTRIGGER__TO_DAEMON__KIND_INSPECT;
 	if (control) {
 		c.name = q->name;
 		c.value = q->value;

@@ -24,7 +24,8 @@
 
 /** enum slot_state - zero is invalid. */
 enum slot_state {
-	SLOT_WAITING = 1,     /* no daemon yet, or (slot_config.restart) none now: accesses wait for the next one */
+	SLOT_WAITING =
+		1, /* no daemon yet, or (slot_config.restart) none now: accesses wait for the next one */
 	SLOT_DOCKED = 2,      /* has its descriptors, registers its ranges */
 	SLOT_SERVING = 3,     /* answers */
 	SLOT_DEAD = 4,	      /* its process is gone */
@@ -64,10 +65,10 @@ struct slot_config {
 	unsigned lines;	      /* <= PORT_MAX_LINES */
 	const uint32_t *irqs; /* board interrupt of each line */
 	unsigned shadow_pages;
-	uint64_t deadline_ns; /* 0: SLOT_DEADLINE_NS */
+	uint64_t deadline_ns;	 /* 0: SLOT_DEADLINE_NS */
 	enum slot_policy policy; /* what answers when nobody does */
 	bool restart;		 /* a daemon that dies is followed by another one */
-	uint32_t state_bytes; /* arena of the model */
+	uint32_t state_bytes;	 /* arena of the model */
 	const struct slot_ops *ops;
 	void *opaque;
 };
@@ -96,7 +97,8 @@ struct slot {
 	int port_fd, state_fd, kick_fd, irq_fd;
 	size_t port_bytes;
 	pthread_mutex_t lock;
-	uint32_t line_word[PORT_MAX_LINES]; /* lock: level last handed on, as PORT_LINE_LOW or _HIGH */
+	uint32_t line_word
+		[PORT_MAX_LINES]; /* lock: level last handed on, as PORT_LINE_LOW or _HIGH */
 	uint32_t line_edges[PORT_MAX_LINES];
 	char why[160]; /* lock: reason of dead and quarantined */
 	struct slot_vcpu pv[PORT_MAX_VCPUS];

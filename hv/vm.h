@@ -47,7 +47,7 @@ struct device {
 	struct slot *slot;
 	struct bus_range ranges[LIMIT_RANGES];
 	bus_rule_t *rules[LIMIT_RANGES];
-	bool claimed; /* its ranges are on the bus */
+	bool claimed;		     /* its ranges are on the bus */
 	char token[LIMIT_TOKEN + 1]; /* that a daemon may dock with now, once; "": none */
 	enum device_stage stage;
 	struct ctl *ctl;

@@ -24,9 +24,9 @@ struct config_device {
 	unsigned nranges;
 	uint32_t irqs[LIMIT_LINES];
 	unsigned nirqs;
-	uint64_t deadline_ns; /* 0: the core's default */
+	uint64_t deadline_ns;	       /* 0: the core's default */
 	const char *on_failure, *then; /* then: the policy once restarts are given up */
-	const char *dma; /* "none", "map", "copy" */
+	const char *dma;	       /* "none", "map", "copy" */
 	char **values;		  /* by index of model->desc->options, in plain units; NULL: none */
 	const struct ynode *node; /* its place in the file */
 };

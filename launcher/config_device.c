@@ -293,11 +293,12 @@ static void resolve_dma(struct config_device *dev, const struct raw_device *raw,
 	while (words[i] && strcmp(words[i], raw->dma) != 0)
 		i++;
 	if (!words[i])
-		diag_add(d, n, "device %s: dma \"%s\" is not known; use one of map, copy", dev->name,
-			 raw->dma);
+		diag_add(d, n, "device %s: dma \"%s\" is not known; use one of map, copy",
+			 dev->name, raw->dma);
 	else if ((i > 0) != wants)
 		diag_add(d, n,
-			 wants ? "device %s: model %s moves data through guest memory; dma: is map or copy"
+			 wants ? "device %s: model %s moves data through guest memory; dma: is map "
+				 "or copy"
 			       : "device %s: model %s uses no guest memory; leave dma: out",
 			 dev->name, dev->model->name);
 	else

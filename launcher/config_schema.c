@@ -38,8 +38,8 @@ static const cyaml_schema_field_t device_fields[] = {
 	CYAML_FIELD_STRING_PTR("deadline", CYAML_FLAG_OPTIONAL, struct raw_device, deadline, 1, 64),
 	CYAML_FIELD_ENUM("on_failure", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device,
 			 on_failure, failures, ARRAY_LEN(failures)),
-	CYAML_FIELD_ENUM("then", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device, then, thens,
-			 ARRAY_LEN(thens)),
+	CYAML_FIELD_ENUM("then", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device, then,
+			 thens, ARRAY_LEN(thens)),
 	CYAML_FIELD_STRING_PTR("dma", CYAML_FLAG_OPTIONAL, struct raw_device, dma, 1, 16),
 	{.key = "options",
 	 .data_offset = offsetof(struct raw_device, options)}, /* value: at run time */

@@ -43,9 +43,9 @@ struct sup_device {
 	struct sup *sup;
 	const struct config_device *cfg;
 	uv_timer_t restart_timer;
-	unsigned restarts;	   /* in a row, each soon after the one before */
-	unsigned restarts_total;   /* for people */
-	uint64_t restarted_ns;	   /* when it was spawned last */
+	unsigned restarts;	 /* in a row, each soon after the one before */
+	unsigned restarts_total; /* for people */
+	uint64_t restarted_ns;	 /* when it was spawned last */
 	struct sup_process proc;
 	char state[16], why[256]; /* as hv told */
 };

@@ -108,10 +108,11 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 			 ds->state, ds->why[0] ? ": " : "", ds->why,
 			 strcmp(dev->cfg->on_failure, "restart") == 0 ? dev->cfg->then
 								      : dev->cfg->on_failure);
-	else if (s->phase == SUP_RUNNING && dev->restarts_total && strcmp(ds->state, "serving") == 0)
+	else if (s->phase == SUP_RUNNING && dev->restarts_total &&
+		 strcmp(ds->state, "serving") == 0)
 		sup_tell(s, "%s (%s) serves again after %.1f ms, pid %d", ds->name,
-			 dev->cfg->model->name,
-			 (double)(clock_now_ns() - dev->restarted_ns) / 1e6, dev->proc.pid);
+			 dev->cfg->model->name, (double)(clock_now_ns() - dev->restarted_ns) / 1e6,
+			 dev->proc.pid);
 	else
 		sup_say(s, "%s: %s%s", ds->name,
 			strcmp(ds->state, "serving") == 0 ? "registered and serving" : ds->state,

@@ -61,5 +61,6 @@ void sup_restart(struct sup *s, struct sup_device *dev)
 	if (n == 0)
 		respawn(&dev->restart_timer);
 	else
-		uv_timer_start(&dev->restart_timer, respawn, (uint64_t)RESTART_STEP_MS << (n - 1), 0);
+		uv_timer_start(&dev->restart_timer, respawn, (uint64_t)RESTART_STEP_MS << (n - 1),
+			       0);
 }
