@@ -393,6 +393,12 @@ int dm_link_send(struct dm *dm, unsigned link, unsigned queue, const struct iove
 /** dm_link_listen - whether frames are wanted now: false stops the host's events (the guest gave no buffers). */
 void dm_link_listen(struct dm *dm, unsigned link, bool on);
 
+/** dm_keep / dm_keep_set - one of DM_KEEP words that outlive a reset of the VM: what a control set is not the guest's to
+ * undo. 0 after power-on. */
+#define DM_KEEP 4u
+uint64_t dm_keep(struct dm *dm, unsigned i);
+void dm_keep_set(struct dm *dm, unsigned i, uint64_t value);
+
 /** dm_random - @len random bytes of the host's generator. */
 void dm_random(struct dm *dm, void *buf, size_t len);
 

@@ -3,7 +3,9 @@
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "hv/copy.h"
 #include "hv/report.h"
+#include "proto/copychan.h"
 #include "proto/dock.h"
 #include <errno.h>
 #include <stdio.h>
@@ -40,6 +42,35 @@ static const struct slot_ops device_slot_ops = {
 	.irq_line = op_irq_line,
 	.irq_pulse = op_irq_pulse,
 	.changed = op_changed,
+};
+
+/* ---- the copier's calls ---- */
+
+#define VIRTIO_INT_USED 1u /* virtio 1.2, 4.2.2: InterruptStatus */
+
+static void op_copy_ring(void *opaque, unsigned vcpu, unsigned q)
+{
+	struct device *d = opaque;
+	slot_ring(d->slot, vcpu, q);
+}
+
+static void op_copy_used(void *opaque)
+{
+	struct device *d = opaque;
+	slot_event(d->slot, VIRTIO_INT_USED);
+}
+
+static void op_copy_hostile(void *opaque, const char *what)
+{
+	struct device *d = opaque;
+	slot_fail(d->slot, SLOT_QUARANTINED, "%s wrote nonsense into its copy channel: %s",
+		  d->cfg->name, what);
+}
+
+static const struct copy_ops device_copy_ops = {
+	.ring = op_copy_ring,
+	.used = op_copy_used,
+	.hostile = op_copy_hostile,
 };
 
 /* ---- the end of a daemon ---- */
@@ -147,13 +178,18 @@ static void on_hello(struct device *d, const Outrigger__Hello *h)
 	c.guest_clock_offset_ns = atomic_load(&d->vm->clock.offset_ns);
 	c.vm = d->vm->cfg->name;
 	Outrigger__Grant grant = OUTRIGGER__GRANT__INIT, *grants = &grant;
+	grant.fd_index = next - DOCK_FD_BACKEND;
+	grant.writable = true;
+	c.grants = &grants;
 	if (device_maps_memory(d)) {
 		grant.gpa = d->vm->mem.base.v;
 		grant.bytes = d->vm->mem.size;
-		grant.fd_index = next - DOCK_FD_BACKEND;
-		grant.writable = true;
-		c.grants = &grants;
 		c.n_grants = 1;
+	} else if (d->copy) {
+		grant.bytes = COPY_CHANNEL_BYTES;
+		c.n_grants = 1;
+		c.dma_copy = true;
+		c.copy_kick_fd_index = grant.fd_index + 1;
 	}
 	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
 	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_CONFIGURE;
@@ -183,6 +219,8 @@ static void on_serving(struct device *d, const Outrigger__Serving *s)
 	d->stage = STAGE_UP;
 	atomic_store(&d->slot->daemon_pid, d->pid);
 	slot_serve(d->slot);
+	if (d->copy)
+		copy_serving(d->copy);
 	slot_lines_sample(d->slot); /* a resumed device's lines may already be up */
 	devices_review(d->vm);
 	vm_try_start(d->vm);
@@ -362,7 +400,7 @@ static void pid_ready(void *arg)
 
 static int send_descriptors(struct device *d, int conn, uint32_t epoch)
 {
-	int fds[DOCK_FD_BACKEND + LIMIT_FDS + 1];
+	int fds[DOCK_FD_BACKEND + LIMIT_FDS + 2];
 	struct dock_reply r = {.magic = DOCK_MAGIC, .version = DOCK_VERSION, .epoch = epoch};
 	fds[DOCK_FD_PORT] = d->slot->port_fd;
 	fds[DOCK_FD_STATE] = d->slot->state_fd;
@@ -375,6 +413,10 @@ static int send_descriptors(struct device *d, int conn, uint32_t epoch)
 			fds[r.nfds++] = d->vm->fds[d->cfg->backends[i]->fd_index];
 	if (device_maps_memory(d))
 		fds[r.nfds++] = d->vm->mem.fd;
+	if (d->copy) {
+		fds[r.nfds++] = copy_channel_fd(d->copy);
+		fds[r.nfds++] = copy_kick_fd(d->copy);
+	}
 	snprintf(r.device, sizeof(r.device), "%s", d->cfg->name);
 	snprintf(r.control_url, sizeof(r.control_url), "%s", d->control_url);
 	return dock_send_reply(conn, &r, fds, r.nfds);
@@ -499,6 +541,10 @@ static int device_create(struct vm *vm, unsigned index, struct err *err)
 	}
 	if (!rc)
 		rc = slot_create(&sc, &d->slot, err);
+	if (!rc && c->dma && !strcmp(c->dma, "copy"))
+		rc = copy_create(c->name, &vm->mem, &device_copy_ops, d, &d->copy, err);
+	if (!rc)
+		d->slot->copy = d->copy;
 	device_ranges(d);
 	if (!rc)
 		rc = irq_watch_add(d, index, err);
@@ -551,6 +597,7 @@ void devices_destroy(struct vm *vm)
 		watch_stop(&d->ctl_watch);
 		if (d->ctl)
 			ctl_close(d->ctl);
+		copy_destroy(d->copy); /* its thread uses the slot */
 		slot_destroy(d->slot);
 		for (unsigned k = 0; k < LIMIT_RANGES; k++)
 			free(d->rules[k]);

@@ -82,9 +82,12 @@ struct slot_vcpu {
 	uint32_t kicks_looked; /* control thread: what slot_kick_stuck() saw last */
 };
 
+struct copy;
+
 /** struct slot - see slot_create(). Fields are the slot's own but for those that say otherwise. */
 struct slot {
 	struct slot_config cfg;
+	struct copy *copy; /* dma: copy; else NULL. Set before a vCPU runs; borrowed */
 	struct port_producer pp;
 	_Atomic uint64_t word;	     /* see SLOT_WORD_* */
 	_Atomic uint32_t spin_ns;    /* how long a vCPU looks before it sleeps; adapts */
@@ -160,6 +163,13 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 
 /** slot_reset - forwards PORT_OP_RESET and waits for it as slot_access() does. A vCPU thread. */
 enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint32_t *stop);
+
+/** slot_ring - rings doorbell @index (below 64) of the daemon. @vcpu: whose thread this is, COPY_NO_VCPU: none's. As in
+ * slot_kick_stuck(), a hostile daemon can make it block until a signal comes. */
+void slot_ring(struct slot *s, unsigned vcpu, unsigned index);
+
+/** slot_event - adds @bits to the pending events of line 0, on behalf of the daemon. Any thread. */
+void slot_event(struct slot *s, uint32_t bits);
 
 /** slot_kick_stuck - true if vCPU @vcpu is still inside the kick that it was in at the call before.
  * A daemon has the same open eventfd: it can fill its counter and clear O_NONBLOCK, and then the

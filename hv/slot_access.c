@@ -7,7 +7,9 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "hv/copy.h"
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -349,6 +351,34 @@ static bool ring(struct slot *s, unsigned vcpu, uint64_t index)
 	return true;
 }
 
+/* From a thread that is no vCPU's: nobody would notice that it is stuck, so it writes only what finds room. */
+static void kick_elsewhere(struct slot *s)
+{
+	struct pollfd p = {.fd = s->kick_fd, .events = POLLOUT};
+	uint64_t one = 1;
+	if (poll(&p, 1, 0) == 1 && write(s->kick_fd, &one, sizeof(one)) > 0)
+		atomic_fetch_add_explicit(&s->pp.port->counters.wakes_sent, 1,
+					  memory_order_relaxed);
+}
+
+void slot_ring(struct slot *s, unsigned vcpu, unsigned index)
+{
+	if (vcpu != COPY_NO_VCPU) {
+		ring(s, vcpu, index);
+	} else if (index < 64) {
+		port_ring(&s->pp, index);
+		if (port_needs_wake(&s->pp, NULL))
+			kick_elsewhere(s);
+	}
+}
+
+void slot_event(struct slot *s, uint32_t bits)
+{
+	/* Release: the used ring is visible to whoever sees the event. */
+	atomic_fetch_or(&s->pp.port->line[0].pending, bits);
+	slot_lines_sample(s);
+}
+
 /* The guest acknowledges events: done here, the daemon need not know. */
 static void acknowledge(struct slot *s, uint64_t bits)
 {
@@ -394,9 +424,9 @@ static enum access_result bad_width(struct slot *s, unsigned len, bool is_write,
 	return ACCESS_OK;
 }
 
-static enum access_result serving_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
-					 const _Atomic uint32_t *stop, uint32_t offset,
-					 unsigned len, bool is_write, uint64_t *data)
+static enum access_result way_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
+				     const _Atomic uint32_t *stop, uint32_t offset, unsigned len,
+				     bool is_write, uint64_t *data)
 {
 	bus_rule_t rule = offset < r->rules_len ? r->rules[offset] : 0;
 	bool ruled = bus_rule_fits(rule, len);
@@ -434,6 +464,31 @@ static bool between_daemons(const struct slot *s, uint64_t word)
 {
 	enum slot_state state = SLOT_WORD_STATE(word);
 	return s->cfg.restart && (state == SLOT_WAITING || state == SLOT_DOCKED);
+}
+
+/* dma: copy: the copier learns from the guest where the rings are, whatever ways the daemon registered. */
+static enum access_result copied_write(struct slot *s, const struct bus_range *r, unsigned vcpu,
+				       const _Atomic uint32_t *stop, uint32_t offset, uint64_t *data)
+{
+	uint32_t value = (uint32_t)*data;
+	if (offset == COPY_R_NOTIFY) {
+		copy_doorbell(s->copy, vcpu, value);
+		return ACCESS_OK;
+	}
+	copy_write_begin(s->copy, offset, value);
+	enum access_result res = way_access(s, r, vcpu, stop, offset, 4, true, data);
+	if (res != ACCESS_INTERRUPTED) /* else it comes again */
+		copy_write_end(s->copy, offset, value);
+	return res;
+}
+
+static enum access_result serving_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
+					 const _Atomic uint32_t *stop, uint32_t offset,
+					 unsigned len, bool is_write, uint64_t *data)
+{
+	if (__builtin_expect(s->copy && is_write && len == 4 && r->index == 0, 0))
+		return copied_write(s, r, vcpu, stop, offset, data);
+	return way_access(s, r, vcpu, stop, offset, len, is_write, data);
 }
 
 enum access_result slot_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
@@ -525,6 +580,8 @@ bool slot_access_now(struct slot *s, const struct bus_range *r, unsigned vcpu, u
 	uint64_t w = atomic_load_explicit(&s->word, memory_order_acquire);
 	if (SLOT_WORD_STATE(w) != SLOT_SERVING)
 		return false;
+	if (is_write && s->copy) /* data may have to be moved */
+		return false;
 	if (is_write)
 		return write_now(s, r, (enum bus_write_way)bus_rule_write(rule), vcpu,
 				 (uint32_t)offset, len, *data);
@@ -553,6 +610,8 @@ enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint3
 		r = forward(s, &e, stop, &res, &answered, &data);
 	else
 		r = policy_answer(s, 0, true, &data);
+	if (s->copy && r != ACCESS_INTERRUPTED)
+		copy_reset(s->copy);
 	atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
 	return r;
 }

@@ -45,6 +45,7 @@ struct device {
 	struct vm *vm;
 	const Outrigger__DeviceConfig *cfg; /* borrowed */
 	struct slot *slot;
+	struct copy *copy; /* dma: copy; else NULL */
 	struct bus_range ranges[LIMIT_RANGES];
 	bus_rule_t *rules[LIMIT_RANGES];
 	bool claimed;		     /* its ranges are on the bus */

@@ -192,6 +192,7 @@ const char *vring_error_text(enum vring_error e)
 		[VRING_E_TOTAL] = "the buffers of a chain are longer than 4 GiB together",
 		[VRING_E_INFLIGHT] = "more buffers outstanding than the queue has entries, or one twice",
 		[VRING_E_TRUNCATED] = "a chain goes on in a descriptor that is not available",
+		[VRING_E_LIMIT] = "a chain is longer than dma: copy can copy",
 	};
 	/* clang-format on */
 	return (unsigned)e < VRING_ERRORS ? text[e] : "unknown error";

@@ -385,6 +385,18 @@ void dm_output_consume(struct dm *dm, unsigned channel, size_t n)
 	}
 }
 
+uint64_t dm_keep(struct dm *dm, unsigned i)
+{
+	CHECK(i < DM_KEEP);
+	return dm->hdr->keep[i];
+}
+
+void dm_keep_set(struct dm *dm, unsigned i, uint64_t value)
+{
+	CHECK(i < DM_KEEP);
+	dm->hdr->keep[i] = value;
+}
+
 bool dm_host_peer(struct dm *dm, unsigned channel)
 {
 	CHECK(channel < dm->channels);

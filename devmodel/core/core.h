@@ -36,6 +36,7 @@ struct dm_hdr {
 	uint32_t forget;	       /* bit n: clear the pending events of line n before that */
 	uint32_t lost_out;	       /* bytes that found an out-queue full */
 	uint64_t timer_ns[DM_MAX_TIMERS]; /* guest time + 1; 0: off */
+	uint64_t keep[DM_KEEP];		  /* dm_keep() */
 	struct dm_channel ch[DM_MAX_CHANNELS];
 };
 
@@ -80,6 +81,8 @@ struct dm {
 	struct log_rate rate;
 	/* set by the environment after dm_create() */
 	const struct vring_mem *mem;	      /* granted windows; NULL: none */
+	bool copied;	  /* dma: copy: @mem is the copy channel (proto/copychan.h) */
+	int copy_kick_fd; /* then: written after buffers were given back. Borrowed */
 	const struct dm_queue_ops *queue_ops; /* dma: copy */
 	void *queue_ctx;
 	const struct dm_io_ops *io; /* disks and links */

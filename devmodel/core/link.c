@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "proto/copychan.h"
 #include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
@@ -171,6 +172,20 @@ static int map_grants(struct daemon *d, const Outrigger__Configure *c, struct er
 	return 0;
 }
 
+/* dma: copy: what was granted is the channel; the core is told by an eventfd of it that buffers were given back. */
+static int open_copy(struct daemon *d, const Outrigger__Configure *c, struct err *err)
+{
+	uint32_t at = DOCK_FD_BACKEND + (uint32_t)c->copy_kick_fd_index;
+	if (!c->dma_copy)
+		return 0;
+	if (d->mem.n != 1 || d->mem.win[0].bytes < COPY_CHANNEL_BYTES ||
+	    c->copy_kick_fd_index < 0 || at >= d->nfds || d->fds[at] < 0)
+		return err_set(err, EPROTO, "the copy channel makes no sense");
+	d->dm->copied = true;
+	d->dm->copy_kick_fd = d->fds[at];
+	return 0;
+}
+
 static int configure(struct daemon *d, struct err *err)
 {
 	Outrigger__ToDaemon *m = NULL;
@@ -191,6 +206,8 @@ static int configure(struct daemon *d, struct err *err)
 		rc = open_backends(d, c, err);
 	if (!rc)
 		rc = map_grants(d, c, err);
+	if (!rc)
+		rc = open_copy(d, c, err);
 	if (!rc)
 		rc = open_host(d, c, err);
 	ctl_free(&m->base);

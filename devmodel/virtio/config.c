@@ -46,9 +46,8 @@ void virtio_dm_resume(struct dm *dm, void *state)
 	struct virtio *v = state;
 	const struct virtio_model *m = virtio_model_of(dm);
 	virtio_prepare(dm);
-	v->stale =
-		UINT64_MAX; /* every doorbell is rung now, of queues that there are not as well */
-	fresh_resume(dm, v);
+	/* Every doorbell is rung now, of queues that there are not as well. */
+	v->stale = UINT64_MAX;
 	if (m->resume)
 		m->resume(dm, state);
 	else

@@ -106,8 +106,3 @@ unsigned fresh_adopt(struct virtio *v, unsigned q, uint16_t id)
 	remove_at(v, i);
 	return n;
 }
-
-void fresh_resume(struct dm *dm, struct virtio *v)
-{
-	v->fresh_at = (uint32_t)dm->commits - 1;
-}

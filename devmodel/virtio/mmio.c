@@ -82,7 +82,6 @@ void virtio_dm_reset(struct dm *dm, void *state)
 	if (m->quiesce)
 		m->quiesce(dm, state, -1);
 	initialise(dm, state);
-	dm_irq_forget(dm, 0);
 }
 
 /* The driver wrote 0 to Status (2.4, 4.2.2.1). */

@@ -13,6 +13,7 @@
  * One flag word (v.unarmed) remembers the queues whose last pop found nothing. It makes a pop outside of queue(), say in
  * link_ready(), as safe as one inside: the next work() arms the notifications.
  */
+#include "devmodel/virtio/copyq.h"
 #include "devmodel/virtio/transport.h"
 #include <errno.h>
 
@@ -106,6 +107,10 @@ static const struct dm_queue_ops *ops_of(struct dm *dm, void **ret_ctx)
 	const struct dm_queue_ops *ops = dm_queue_ops(dm, ret_ctx);
 	if (ops)
 		return ops;
+	if (dm->copied) {
+		*ret_ctx = dm;
+		return &copyq_ops;
+	}
 	const struct vring_mem *mem = dm_mem(dm);
 	*ret_ctx =
 		(void *)(mem ? mem : &nothing); /* read only, behind the operations' void pointer */

@@ -84,8 +84,6 @@ bool fresh_waiting(const struct virtio *v);
 void fresh_drop(struct virtio *v, unsigned q);
 /** fresh_adopt - after a crash: was the chain given back already? Its ring entries (and it waits no more); 0: unknown. */
 unsigned fresh_adopt(struct virtio *v, unsigned q, uint16_t id);
-/** fresh_resume - what is left was committed by a daemon that died: nothing waits for a commit of ours. */
-void fresh_resume(struct dm *dm, struct virtio *v);
 
 /** virtio_show_queue - the registers of the selected queue show what it is. */
 void virtio_show_queue(void *state);

@@ -14,6 +14,8 @@
 /* Configuration, 5.3.4. */
 enum { CFG_COLS = 0, CFG_ROWS = 2, CFG_MAX_PORTS = 4, CFG_EMERG_WR = 8, CFG_BYTES = 12 };
 
+#define SIZE_SET (1ull << 32) /* dm_keep() word 0: a size was set: rows 31:16, columns 15:0 */
+
 /* "COLSxROWS", each up to 65535. */
 static bool parse_size(const char *text, uint16_t *ret_cols, uint16_t *ret_rows)
 {
@@ -65,23 +67,31 @@ static void config_fill(struct console *s)
 	virtio_config_put(s, CFG_EMERG_WR, 4, 0);
 }
 
+/* What a reset by the driver leaves as it is. */
+static void power_on(struct dm *dm, struct console *s)
+{
+	const char *size = dm_option_str(dm, "size"), *order = dm_option_str(dm, "resize_message");
+	uint64_t set = dm_keep(dm, 0);
+	s->cols = 80;
+	s->rows = 25;
+	if (set & SIZE_SET) { /* the terminal is as large as it was before the guest's reboot */
+		s->cols = (uint16_t)set;
+		s->rows = (uint16_t)(set >> 16);
+	} else if (size && !parse_size(size, &s->cols, &s->rows)) {
+		dm_log(dm, DM_LOG_WARN, "option size: \"%s\" is not COLSxROWS; 80x25", size);
+	}
+	s->nports = count_ports(dm);
+	s->rows_first = order && strcmp(order, "rows-cols") == 0;
+}
+
 static void console_setup(struct dm *dm, void *state)
 {
 	struct console *s = state;
-	if (!s->nports) { /* power-on; a size that was set since stays over a reset by the driver */
-		const char *size = dm_option_str(dm, "size");
-		s->cols = 80;
-		s->rows = 25;
-		if (size && !parse_size(size, &s->cols, &s->rows))
-			dm_log(dm, DM_LOG_WARN, "option size: \"%s\" is not COLSxROWS; 80x25",
-			       size);
-		s->nports = count_ports(dm);
-		const char *order = dm_option_str(dm, "resize_message");
-		s->rows_first = order && strcmp(order, "rows-cols") == 0;
-	}
+	if (!s->nports)
+		power_on(dm, s);
 	memset(s->port, 0, sizeof(s->port));
 	memset(s->cq, 0, sizeof(s->cq));
-	s->v.nqueues = s->nports > 1 ? 2u + 2u * s->nports : 2u;
+	s->v.nqueues = s->nports > 1 ? 2u + 2u * con_ports(s) : 2u;
 	for (unsigned q = 0; q < s->v.nqueues; q++)
 		s->q[q].size_max = CON_QUEUE_SIZE;
 	config_fill(s);
@@ -137,7 +147,7 @@ static void console_config_write(struct dm *dm, void *state, uint32_t offset, un
 static void console_host_done(struct dm *dm, void *state, unsigned channel)
 {
 	struct console *s = state;
-	if (channel < s->nports && virtio_queue_live(s, con_txq(channel)))
+	if (channel < con_ports(s) && virtio_queue_live(s, con_txq(channel)))
 		virtio_more(dm, s, con_txq(channel));
 }
 
@@ -145,11 +155,11 @@ static void console_host_done(struct dm *dm, void *state, unsigned channel)
 static unsigned adopted(void *ctx, uint16_t id)
 {
 	struct con_queue *cq = ctx;
-	for (uint32_t i = 0; i < cq->ndone; i++) {
+	for (uint32_t i = 0; i < cq->ndone && i < CON_BATCH; i++) {
 		struct con_done d = cq->done[i];
 		if (d.id != id)
 			continue;
-		memmove(&cq->done[i], &cq->done[i + 1], (cq->ndone - i - 1) * sizeof(cq->done[0]));
+		memmove(&cq->done[i], &cq->done[i + 1], (CON_BATCH - i - 1) * sizeof(cq->done[0]));
 		cq->ndone--;
 		return d.ndesc;
 	}
@@ -159,14 +169,14 @@ static unsigned adopted(void *ctx, uint16_t id)
 static void console_resume(struct dm *dm, void *state)
 {
 	struct console *s = state;
-	for (unsigned q = 0; q < s->v.nqueues; q++)
+	for (unsigned q = 0; q < s->v.nqueues && q < CON_QUEUES; q++)
 		virtio_adopt(dm, s, q, adopted, &s->cq[q]);
 }
 
 static void console_host_peer(struct dm *dm, void *state, unsigned channel)
 {
 	struct console *s = state;
-	if (channel < s->nports && s->port[channel].ready)
+	if (channel < con_ports(s) && s->port[channel].ready)
 		con_post(dm, s, channel, CON_M_OPEN);
 }
 
@@ -179,6 +189,7 @@ static int console_control(struct dm *dm, void *state, const char *name, const c
 		snprintf(why, len, "size: \"%s\" is not COLSxROWS, such as 80x25", value);
 		return -EINVAL;
 	}
+	dm_keep_set(dm, 0, SIZE_SET | (uint64_t)s->rows << 16 | s->cols);
 	config_fill(s);
 	virtio_config_changed(dm, s);
 	if (s->port[0].ready)
@@ -190,7 +201,7 @@ static void console_inspect(struct dm *dm, const void *state, struct dm_text *te
 {
 	const struct console *s = state;
 	dm_text_item(text, "size", "%u columns, %u rows", s->cols, s->rows);
-	for (unsigned i = 0; i < s->nports; i++) {
+	for (unsigned i = 0; i < con_ports(s); i++) {
 		const struct con_port *p = &s->port[i];
 		const char *name = i ? con_name(dm, i) : "console";
 		char key[16];

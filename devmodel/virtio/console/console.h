@@ -77,13 +77,19 @@ static inline bool con_multiport(const struct console *s)
 	return virtio_has(s, CON_F_MULTIPORT);
 }
 
+/** con_ports - how many there are. A state may come from a saved file: it is not taken at its word. */
+static inline unsigned con_ports(const struct console *s)
+{
+	return s->nports < CON_PORTS ? s->nports : CON_PORTS;
+}
+
 /** con_done_add - queue @q's chain @c is served, with @len bytes written; it is given back in the next turn. The
  * caller has made sure of room (con_done_full()). */
 void con_done_add(struct dm *dm, struct console *s, unsigned q, const struct vring_chain *c,
 		  uint32_t len);
 static inline bool con_done_full(const struct console *s, unsigned q)
 {
-	return s->cq[q].ndone == CON_BATCH;
+	return s->cq[q].ndone >= CON_BATCH;
 }
 /** con_done_flush - gives back what was committed, and tells the driver. */
 void con_done_flush(struct dm *dm, struct console *s, unsigned q);

@@ -77,13 +77,13 @@ static void message_in(struct dm *dm, struct console *s, const uint8_t *m)
 	if (event == DEVICE_READY) {
 		if (value != 1)
 			dm_guest_error(dm, "the driver could not set up the device");
-		for (unsigned i = 0; value == 1 && i < s->nports; i++)
+		for (unsigned i = 0; value == 1 && i < con_ports(s); i++)
 			con_post(dm, s, i, CON_M_ADD);
 		return;
 	}
-	if (id >= s->nports || (event != PORT_READY && event != PORT_OPEN)) {
+	if (id >= con_ports(s) || (event != PORT_READY && event != PORT_OPEN)) {
 		dm_guest_error(dm, "control message port=%u event=%u value=%u: %s", id, event,
-			       value, id >= s->nports ? "no such port" : "not a driver's");
+			       value, id >= con_ports(s) ? "no such port" : "not a driver's");
 		return;
 	}
 	if (event == PORT_OPEN)
@@ -149,7 +149,7 @@ static size_t compose(struct dm *dm, struct console *s, unsigned port, enum con_
 /* The next message that waits; false: none. */
 static bool waiting(const struct console *s, unsigned *ret_port, enum con_message *ret_message)
 {
-	for (unsigned i = 0; i < s->nports; i++) {
+	for (unsigned i = 0; i < con_ports(s); i++) {
 		if (!s->port[i].messages)
 			continue;
 		*ret_port = i;

@@ -108,7 +108,7 @@ size_t con_host_room(struct dm *dm, const void *state, unsigned channel)
 {
 	const struct console *s = state;
 	(void)dm;
-	if (channel >= s->nports || !virtio_queue_live(s, con_rxq(channel)))
+	if (channel >= con_ports(s) || !virtio_queue_live(s, con_rxq(channel)))
 		return 0;
 	/* Until the driver has opened the port (5.3.6.2, PORT_OPEN), what comes waits in the host. */
 	if (con_multiport(s) ? !s->port[channel].guest_open : channel != 0)

@@ -2,12 +2,14 @@
 /*
  * Entropy device: virtio 1.2, section 5.4. One queue of buffers that the device fills with random bytes.
  *
- * Theory of operation. The rate limit is a bucket that holds one second's worth, kept as a single time on the guest's
- * clock (the "virtual scheduling" form of a token bucket): `spent_until_ns` is when all that was handed out will have
- * been earned. What may be handed out now is what is earned between there and a second from now. A driver's reset does
- * not refill it.
+ * Theory of operation. The rate limit is a bucket, kept as a single time on the guest's clock (the "virtual scheduling"
+ * form of a token bucket): `spent_until_ns` is when all that was handed out will have been earned. What may be handed
+ * out now is what is earned between there and a depth from now. The bucket holds one second's worth, and one of Linux's
+ * buffers at least. A driver's reset does not refill it.
  *
- * A buffer may be used in part (5.4.6.1: one byte at least), so large ones are served with what a turn or the bucket allows.
+ * A buffer may be used in part (5.4.6.1: one byte at least). Linux's driver is not good at that: up to 6.1 at least it
+ * can wait for ever after some short ones. So a buffer waits until the bucket can fill it, and only one that is larger than
+ * the bucket, or than a turn, comes back short.
  */
 #include "devmodel/virtio/virtio.h"
 #include <string.h>
@@ -15,7 +17,7 @@
 #define RNG_QUEUE_SIZE 64u
 #define TURN_BYTES 65536u /* one turn, and so one buffer, gets no more */
 #define SECOND_NS 1000000000ull
-#define WAIT_BYTES 64u /* an empty bucket is waited for until it holds so much, to save wake-ups */
+#define BUCKET_MIN 64u /* Linux asks for so much at a time */
 
 enum { TIMER_REFILL = 0 };
 
@@ -24,20 +26,26 @@ struct rng {
 	uint64_t spent_until_ns;
 };
 
-/* Bytes that the bucket holds at @now. */
-static uint64_t bucket(const struct rng *s, uint64_t rate, uint64_t now)
-{
-	uint64_t horizon = now + SECOND_NS;
-	uint64_t from = s->spent_until_ns > now ? s->spent_until_ns : now;
-	if (from >= horizon)
-		return 0;
-	return (uint64_t)((unsigned __int128)(horizon - from) * rate / SECOND_NS);
-}
-
 /* Time that it takes to earn @bytes, rounded up. */
 static uint64_t cost_ns(uint64_t rate, uint64_t bytes)
 {
 	return (uint64_t)(((unsigned __int128)bytes * SECOND_NS + rate - 1) / rate);
+}
+
+/* Time in which an empty bucket is full. */
+static uint64_t depth_ns(uint64_t rate)
+{
+	return rate < BUCKET_MIN ? cost_ns(rate, BUCKET_MIN) : SECOND_NS;
+}
+
+/* Bytes that the bucket holds at @now. */
+static uint64_t bucket(const struct rng *s, uint64_t rate, uint64_t now)
+{
+	uint64_t horizon = now + depth_ns(rate);
+	uint64_t from = s->spent_until_ns > now ? s->spent_until_ns : now;
+	if (from >= horizon)
+		return 0;
+	return (uint64_t)((unsigned __int128)(horizon - from) * rate / SECOND_NS);
 }
 
 static void spend(struct rng *s, uint64_t rate, uint64_t now, uint64_t bytes)
@@ -46,14 +54,21 @@ static void spend(struct rng *s, uint64_t rate, uint64_t now, uint64_t bytes)
 	s->spent_until_ns = from + cost_ns(rate, bytes);
 }
 
-/* Calls us back when the bucket holds a useful amount. */
-static void wait_for_refill(struct dm *dm, const struct rng *s, uint64_t rate)
+/* Calls us back when the bucket holds @bytes. */
+static void wait_for(struct dm *dm, const struct rng *s, uint64_t rate, uint64_t bytes)
 {
-	uint64_t want = rate < WAIT_BYTES ? rate : WAIT_BYTES;
-	dm_timer_set(dm, TIMER_REFILL, s->spent_until_ns + cost_ns(rate, want) - SECOND_NS);
+	dm_timer_set(dm, TIMER_REFILL, s->spent_until_ns + cost_ns(rate, bytes) - depth_ns(rate));
 }
 
-static uint64_t fill(struct dm *dm, const struct vring_chain *c, uint64_t max)
+/* What a chain gets at once, sooner or later. */
+static uint64_t share(const struct vring_chain *c, uint64_t rate)
+{
+	uint64_t n = c->in_bytes < TURN_BYTES ? c->in_bytes : TURN_BYTES;
+	uint64_t most = rate > BUCKET_MIN ? rate : BUCKET_MIN;
+	return rate && n > most ? most : n;
+}
+
+static void fill(struct dm *dm, const struct vring_chain *c, uint64_t max)
 {
 	uint64_t done = 0;
 	for (unsigned i = 0; i < c->nin && done < max; i++) {
@@ -61,32 +76,30 @@ static uint64_t fill(struct dm *dm, const struct vring_chain *c, uint64_t max)
 		dm_random(dm, c->in[i].iov_base, n);
 		done += n;
 	}
-	return done;
 }
 
 static bool rng_queue(struct dm *dm, void *state, unsigned q, unsigned budget)
 {
 	struct rng *s = state;
 	uint64_t rate = dm_option_u64(dm, "rate"), turn = TURN_BYTES, now = dm_now_ns(dm);
+	struct vring_chain c;
 	bool pushed = false, more = true;
-	while (budget-- && turn) {
-		struct vring_chain c;
-		uint64_t max = turn, left = rate ? bucket(s, rate, now) : UINT64_MAX;
-		if (!left) {
-			wait_for_refill(dm, s, rate);
-			more = false;
-			break;
-		}
-		if (virtio_pop(dm, state, q, &c) <= 0) {
-			more = false;
-			break;
-		}
+	while (budget-- && (more = virtio_pop(dm, state, q, &c) > 0)) {
 		/* 5.4.6.1: buffers are device-writable. A readable part is left alone; nothing but one is given back empty. */
 		if (c.out_bytes || !c.in_bytes)
 			dm_guest_error(dm, "a buffer with %llu bytes to read and %llu to write",
 				       (unsigned long long)c.out_bytes,
 				       (unsigned long long)c.in_bytes);
-		uint64_t n = fill(dm, &c, left < max ? left : max);
+		uint64_t n = share(&c, rate);
+		bool poor = rate && n > bucket(s, rate, now);
+		if (poor)
+			wait_for(dm, s, rate, n);
+		if (poor || n > turn) {
+			virtio_unpop(dm, state, q, &c);
+			more = !poor;
+			break;
+		}
+		fill(dm, &c, n);
 		if (rate && n)
 			spend(s, rate, now, n);
 		turn -= n;

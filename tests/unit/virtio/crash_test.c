@@ -151,12 +151,29 @@ static void packed_pushes_wait_for_the_commit(void **state)
 	add(f, 0, 3, &out);
 	dm_doorbell(f->t->dm, 0);
 	assert_int_equal(reap(f, 0, &out), f->d.packed ? 0 : 3);
+	if (f->d.packed)
+		assert_true(dm_work(f->t->dm)); /* asks for that commit */
 	dmt_settle(f->t);
 	assert_int_equal(dmt_r32(f->t, R_INTERRUPT_STATUS), f->d.packed ? 0 : VIRTIO_INT_USED);
 	dmt_work(f->t, 100);
 	assert_int_equal(reap(f, 0, &out), f->d.packed ? 3 : 0);
 	assert_int_equal(dmt_r32(f->t, R_INTERRUPT_STATUS), VIRTIO_INT_USED);
 	assert_int_equal(out, 0);
+}
+
+/* ... and not after the queue was stopped. */
+static void a_stopped_queue_forgets_what_waits(void **state)
+{
+	struct fix *f = *state;
+	uint32_t out = 0;
+	add(f, 0, 3, &out);
+	dm_doorbell(f->t->dm, 0);
+	dmt_settle(f->t);
+	dmt_w32(f->t, R_QUEUE_SEL, 0);
+	dmt_w32(f->t, R_QUEUE_READY, 0);
+	assert_int_equal(f->s->v.nfresh, 0);
+	dmt_work(f->t, 100);
+	assert_int_equal(reap(f, 0, &out), f->d.packed ? 0 : 3);
 }
 
 /* All doorbells are rung after a crash, of queues that are not there as well: no errors of the driver's. */
@@ -189,9 +206,10 @@ static void a_broken_device_stays_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(killed_before_the_commit),		 BOTH(killed_after_the_commit),
-		BOTH(killed_with_buffers_outstanding),	 BOTH(packed_pushes_wait_for_the_commit),
-		BOTH(a_crash_is_no_error_of_the_driver), BOTH(a_broken_device_stays_broken),
+		BOTH(killed_before_the_commit),		  BOTH(killed_after_the_commit),
+		BOTH(killed_with_buffers_outstanding),	  BOTH(packed_pushes_wait_for_the_commit),
+		BOTH(a_stopped_queue_forgets_what_waits), BOTH(a_crash_is_no_error_of_the_driver),
+		BOTH(a_broken_device_stays_broken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

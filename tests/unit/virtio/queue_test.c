@@ -170,6 +170,29 @@ static void busy_queues_take_turns(void **state)
 	assert_int_equal(f->s->q[3].pushed, 120);
 }
 
+/* Many queues are rung before there is a commit: more chains than can wait for one. */
+static void turns_without_a_commit_between(void **state)
+{
+	struct fix *f = *state;
+	go(f, TM_QUEUE_SIZE);
+	for (unsigned i = 0; i < 100; i++) {
+		td_add(&f->d, 0, TD_BUF(0, i), 8, 0);
+		td_add(&f->d, 3, TD_BUF(3, i), 8, 0);
+	}
+	dm_doorbell(f->t->dm, 0);
+	dm_doorbell(f->t->dm, 3);
+	dm_doorbell(f->t->dm, 0);
+	assert_true(f->s->v.nfresh <= VIRTIO_FRESH);
+	assert_true(dm_work(f->t->dm)); /* there is more: commit, and ask again */
+	dmt_settle(f->t);
+	dmt_work(f->t, 100);
+	assert_int_equal(f->s->q[0].pushed, 100);
+	assert_int_equal(f->s->q[3].pushed, 100);
+	assert_int_equal(dmt_r32(f->t, R_INTERRUPT_STATUS), VIRTIO_INT_USED);
+	assert_true(td_wants_kick(&f->d, 0));
+	assert_true(td_wants_kick(&f->d, 3));
+}
+
 static void buffers_from_before_driver_ok_are_used_after_it(void **state)
 {
 	struct fix *f = *state;
@@ -462,6 +485,7 @@ static void a_chain_can_be_put_back(void **state)
 	assert_int_equal(virtio_pop(f->t->dm, f->s, 0, &b), 1);
 	assert_int_equal(a.id, b.id);
 	virtio_unpop(f->t->dm, f->s, 0, &b);
+	assert_int_equal(f->s->v.nfresh, 0);
 	dmt_doorbell(f->t, 0);
 	assert_int_equal(f->s->q[0].pushed, 1);
 	assert_int_equal(f->s->q[0].inflight, 0);
@@ -500,6 +524,7 @@ int main(void)
 		ALL(a_queue_that_is_not_emptied_asks_for_none),
 		ALL(a_turn_is_bounded),
 		ALL(busy_queues_take_turns),
+		ALL(turns_without_a_commit_between),
 		ALL(buffers_from_before_driver_ok_are_used_after_it),
 		ALL(notifications_of_nothing_are_counted),
 		ALL(a_queue_that_does_not_exist_takes_nothing),

@@ -130,6 +130,9 @@ static void a_size_that_is_set_reaches_the_driver(void **state)
 		assert_true(dmt_control(r->t, "size", bad[i]) < 0);
 	assert_int_equal(drv_config(&r->d, 0, 2), 300);
 	assert_true(rig_quiet(r));
+	dmt_reset(r->t);
+	assert_int_equal(drv_config(&r->d, 0, 2), 300);
+	assert_int_equal(drv_config(&r->d, 2, 2), 60);
 	rig_close(r);
 }
 

@@ -159,7 +159,8 @@ static void the_rate_is_kept(void **state)
 			total += len;
 			assert_true(len > 0);
 			td_add(&f.d, 0, TD_BUF(0, 0), 0, 256);
-			dmt_doorbell(f.t, 0);
+			if (td_wants_kick(&f.d, 0))
+				dmt_doorbell(f.t, 0);
 		}
 		assert_true(total <= 1000u * (ms + 5) / 1000);
 	}
@@ -167,21 +168,24 @@ static void the_rate_is_kept(void **state)
 	dmt_destroy(f.t);
 }
 
-static void one_byte_a_second(void **state)
+/* Short buffers make Linux's driver wait for ever: there are none but those that the bucket cannot hold. */
+static void buffers_are_filled_whole(void **state)
 {
 	struct fix f;
 	unsigned id;
 	uint32_t len;
 	start(&f, "1", layout(state));
-	assert_int_equal(ask(&f, 16), 1);
-	assert_int_equal(ask(&f, 16), 0);
-	dmt_advance(f.t, S - 1);
+	assert_int_equal(ask(&f, 64), 64); /* a slow bucket holds one of Linux's buffers */
+	assert_int_equal(ask(&f, 64), 0);
+	dmt_advance(f.t, 64 * S - 1);
 	dmt_work(f.t, 100);
 	assert_false(td_used(&f.d, 0, &id, &len));
 	dmt_advance(f.t, 1);
 	dmt_work(f.t, 100);
 	assert_true(td_used(&f.d, 0, &id, &len));
-	assert_int_equal(len, 1);
+	assert_int_equal(len, 64);
+	dmt_advance(f.t, 640 * S);
+	assert_int_equal(ask(&f, 100), 64);
 	dmt_destroy(f.t);
 }
 
@@ -208,7 +212,7 @@ static void a_reset_by_the_driver_does_not_fill_the_bucket(void **state)
 	unsigned id;
 	uint32_t len;
 	assert_true(td_used(&f.d, 0, &id, &len));
-	assert_true(len >= 64 && len <= 100);
+	assert_int_equal(len, 100);
 	dmt_destroy(f.t);
 }
 
@@ -264,7 +268,7 @@ int main(void)
 		BOTH(buffers_come_back_in_order),
 		BOTH(readable_buffers_are_left_alone),
 		BOTH(the_rate_is_kept),
-		BOTH(one_byte_a_second),
+		BOTH(buffers_are_filled_whole),
 		BOTH(a_very_high_rate_does_not_overflow),
 		BOTH(a_reset_by_the_driver_does_not_fill_the_bucket),
 		BOTH(an_idle_device_has_no_timer),
