@@ -27,12 +27,12 @@
 
 struct dm; /* the environment of one device */
 
-#define DM_MAX_REGIONS 8u   /* ranges of one device */
-#define DM_MAX_LINES 16u    /* interrupt lines of one device */
-#define DM_MAX_TIMERS 8u    /* timers of one device */
-#define DM_MAX_CHANNELS 8u  /* options of type chardev */
-#define DM_MAX_DISKS 1u	    /* options of type disk */
-#define DM_MAX_LINKS 1u	    /* options of type net */
+#define DM_MAX_REGIONS 8u  /* ranges of one device */
+#define DM_MAX_LINES 16u   /* interrupt lines of one device */
+#define DM_MAX_TIMERS 8u   /* timers of one device */
+#define DM_MAX_CHANNELS 8u /* options of type chardev */
+#define DM_MAX_DISKS 1u	   /* options of type disk */
+#define DM_MAX_LINKS 1u	   /* options of type net */
 #define DM_MAX_DOORBELLS 64u
 #define DM_OUT_BYTES 4096u  /* out-queue of one channel */
 #define DM_OUT_SOFT 3072u   /* queued bytes from which dm_host_out_busy() is true... */
@@ -69,7 +69,7 @@ enum dm_write_way {
 	DM_WRITE_FORWARD,  /* the vCPU waits until the write has taken effect */
 	DM_WRITE_DOORBELL, /* the value is the number of a doorbell, below DM_MAX_DOORBELLS: calls dm_class.doorbell. The
 			    * vCPU does not wait; rings that come together are one. `write` is not called */
-	DM_WRITE_ACK,	   /* clears those pending events of line 0 whose bits are 1; the core does it */
+	DM_WRITE_ACK, /* clears those pending events of line 0 whose bits are 1; the core does it */
 };
 
 /** struct dm_bits - one named bit field of a register, for people. A table ends with {}. */
@@ -84,9 +84,9 @@ struct dm_reg {
 	const char *name;
 	uint32_t offset; /* bytes from the start of the region */
 	enum dm_access access;
-	uint8_t width;	     /* bytes: 1, 2, 4, 8; 0: the region's reg_width */
-	uint8_t widths;	     /* OR of the access widths allowed; 0: the region's */
-	bool bytes;	     /* a run of @count bytes (@width 1) that may be accessed in any allowed width at any offset; DM_RW;
+	uint8_t width;	/* bytes: 1, 2, 4, 8; 0: the region's reg_width */
+	uint8_t widths; /* OR of the access widths allowed; 0: the region's */
+	bool bytes; /* a run of @count bytes (@width 1) that may be accessed in any allowed width at any offset; DM_RW;
 			      * `write` gets .index = first byte, .value and .old = the bytes of the access */
 	uint16_t count;	     /* elements of an array; 0: one register */
 	uint16_t stride;     /* bytes from one element to the next; 0: width */
@@ -193,22 +193,23 @@ enum dm_disk_op { DM_DISK_READ = 1, DM_DISK_WRITE, DM_DISK_FLUSH, DM_DISK_DISCAR
 
 /** struct dm_disk_info - what a disk is. */
 struct dm_disk_info {
-	uint64_t bytes;	    /* size now: what an image really has, also if it is no multiple of 512 */
-	uint32_t block;	    /* offsets, lengths and buffers are best multiples of this; 512 at least */
-	uint32_t physical;  /* physical block, bytes */
-	bool readonly, can_discard, can_zero, writeback; /* writeback: written data is safe only after a flush */
-	char id[20];	    /* serial number, padded with NULs */
+	uint64_t bytes; /* size now: what an image really has, also if it is no multiple of 512 */
+	uint32_t block; /* offsets, lengths and buffers are best multiples of this; 512 at least */
+	uint32_t physical; /* physical block, bytes */
+	bool readonly, can_discard, can_zero,
+		writeback; /* writeback: written data is safe only after a flush */
+	char id[20];	   /* serial number, padded with NULs */
 };
 
 /** struct dm_disk_io - one request. The iovec array is copied, the memory is used until disk_done. */
 struct dm_disk_io {
 	enum dm_disk_op op;
-	uint32_t tag;	     /* comes back in disk_done; below DM_DISK_TAGS, and not in use */
-	uint64_t offset;     /* bytes */
-	uint64_t bytes;	     /* all of it: of the iovecs for READ and WRITE */
+	uint32_t tag;	 /* comes back in disk_done; below DM_DISK_TAGS, and not in use */
+	uint64_t offset; /* bytes */
+	uint64_t bytes;	 /* all of it: of the iovecs for READ and WRITE */
 	const struct iovec *iov;
 	unsigned niov;
-	bool unmap;	     /* ZERO may give the space back */
+	bool unmap; /* ZERO may give the space back */
 };
 #define DM_DISK_TAGS 1024u
 
@@ -247,9 +248,9 @@ struct dm_class {
 	const struct dm_option *options;
 	const struct dm_syscall *syscalls;
 	struct dm_fdt fdt;
-	uint32_t state_size; /* sizeof(struct ...): one plain struct without pointers */
-	const void *extra;   /* the model's own: a shared part finds its description here */
-	const struct dm_host *host;	   /* NULL: byte streams only */
+	uint32_t state_size;	    /* sizeof(struct ...): one plain struct without pointers */
+	const void *extra;	    /* the model's own: a shared part finds its description here */
+	const struct dm_host *host; /* NULL: byte streams only */
 	const struct dm_control *controls; /* NULL: none */
 
 	/** reset - the state is zeroed and the table's reset values are in; does the rest. */

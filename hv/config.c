@@ -25,17 +25,25 @@ int config_unclaimed(const char *name, enum unclaimed_policy *ret, struct err *e
 	return 0;
 }
 
+int config_failure(const Outrigger__DeviceConfig *d, enum slot_policy *ret, bool *ret_restart,
+		   struct err *err)
+{
+	*ret_restart = !strcmp(d->on_failure, "restart");
+	return config_policy(*ret_restart ? d->then : d->on_failure, ret, err);
+}
+
 int config_policy(const char *name, enum slot_policy *ret, struct err *err)
 {
 	if (!name[0] || !strcmp(name, "ones"))
 		*ret = POLICY_ONES;
 	else if (!strcmp(name, "stop"))
 		*ret = POLICY_STOP;
-	else if (!strcmp(name, "restart") || !strcmp(name, "park") || !strcmp(name, "abort"))
-		return err_set(err, EINVAL,
-			       "on_failure: \"%s\" is not in this version; use ones or stop", name);
+	else if (!strcmp(name, "abort"))
+		*ret = POLICY_ABORT;
 	else
-		return err_set(err, EINVAL, "on_failure: \"%s\" is unknown; ones or stop is", name);
+		return err_set(err, EINVAL,
+			       "on_failure: \"%s\" is unknown; restart, ones, abort or stop is",
+			       name);
 	return 0;
 }
 
@@ -114,6 +122,7 @@ static int check_device(const Outrigger__VmConfig *c, size_t i, unsigned nfds, s
 {
 	const Outrigger__DeviceConfig *d = c->devices[i];
 	enum slot_policy policy;
+	bool restart;
 	int rc = check_name("device", d->name, err);
 	if (!rc)
 		rc = check_name("model", d->model, err);
@@ -121,7 +130,7 @@ static int check_device(const Outrigger__VmConfig *c, size_t i, unsigned nfds, s
 		rc = check_token(d, err);
 	if (!rc)
 		rc = check_counts(d, err);
-	if (!rc && config_policy(d->on_failure, &policy, err)) {
+	if (!rc && config_failure(d, &policy, &restart, err)) {
 		err_prefix(err, "%s: ", d->name);
 		rc = -EINVAL;
 	}
@@ -163,7 +172,7 @@ int config_check(const Outrigger__VmConfig *c, unsigned nfds, struct err *err)
 		return err_set(err, EINVAL, "%zu devices; at most %d are possible", c->n_devices,
 			       LIMIT_DEVICES);
 	if (!c->runtime_dir[0] ||
-	    strlen(c->runtime_dir) + sizeof("/ctl.") + LIMIT_NAME > SOCKET_PATH_MAX)
+	    strlen(c->runtime_dir) + sizeof("/ctl..4294967295") + LIMIT_NAME > SOCKET_PATH_MAX)
 		return err_set(err, EINVAL,
 			       "the runtime directory \"%s\" is empty or too long: a socket's path "
 			       "has at most %u bytes",

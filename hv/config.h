@@ -12,6 +12,11 @@ enum unclaimed_policy { UNCLAIMED_ONES = 1, UNCLAIMED_ABORT = 2, UNCLAIMED_STOP 
  * (overlaps) or the interrupt table is checked by the VM. 0 or -EINVAL with @err for a person. */
 int config_check(const Outrigger__VmConfig *c, unsigned nfds, struct err *err);
 
+/** config_failure - on_failure and then of @d: the policy that answers, and whether a dead daemon is followed by another.
+ * -EINVAL. */
+int config_failure(const Outrigger__DeviceConfig *d, enum slot_policy *ret, bool *ret_restart,
+		   struct err *err);
+
 /** config_unclaimed / config_policy - the enum of a policy's name ("" = the default: abort, ones).
  * -EINVAL: unknown, or one of a later version. */
 int config_unclaimed(const char *name, enum unclaimed_policy *ret, struct err *err);

@@ -104,7 +104,8 @@ static void device_refuse(struct device *d, const char *why)
 	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
 	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_REFUSED;
 	m.refused = (char *)(uintptr_t)why;
-	ctl_send(d->ctl, &m.base, 0);
+	if (d->ctl)
+		ctl_send(d->ctl, &m.base, 0);
 	device_lost(d, SLOT_QUARANTINED, why);
 }
 
@@ -112,7 +113,29 @@ static void device_gone(struct device *d)
 {
 	char why[96];
 	snprintf(why, sizeof(why), "the daemon of %s (pid %d) ended", d->cfg->name, d->pid);
+	if (d->slot->cfg.restart && d->vm->state == VM_RUNNING && slot_vacate(d->slot)) {
+		log_info("device=%s pid=%d ended; another daemon is to follow", d->cfg->name,
+			 d->pid);
+		device_cut(d);
+		devices_review(d->vm);
+		return;
+	}
 	device_lost(d, SLOT_DEAD, why);
+}
+
+void device_expect(struct device *d, const char *token)
+{
+	/* The launcher has seen its death before us. */
+	if (d->stage != STAGE_NONE)
+		device_gone(d);
+	snprintf(d->token, sizeof(d->token), "%s", token);
+}
+
+void device_give_up(struct device *d, const char *why)
+{
+	d->token[0] = 0;
+	if (slot_state(d->slot) != SLOT_SERVING)
+		device_lost(d, SLOT_DEAD, why);
 }
 
 /* ---- messages ---- */
@@ -287,8 +310,8 @@ static bool on_answer(struct device *d, const Outrigger__FromDaemon *m)
 		report_reply(d->vm, q->launcher_id, EINVAL, m->error, NULL, 0);
 		return true;
 	default:
-		report_reply(d->vm, q->launcher_id, EPROTO, "the daemon gave no proper answer", NULL,
-			     0);
+		report_reply(d->vm, q->launcher_id, EPROTO, "the daemon gave no proper answer",
+			     NULL, 0);
 		return true;
 	}
 }
@@ -329,7 +352,7 @@ static void on_message(struct device *d, const Outrigger__FromDaemon *m)
 static void ctl_ready(void *arg)
 {
 	struct device *d = arg;
-	for (int i = 0; i < MESSAGES_A_TURN; i++) {
+	for (int i = 0; d->ctl && i < MESSAGES_A_TURN; i++) {
 		ProtobufCMessage *m = NULL;
 		int rc = ctl_recv(d->ctl, &outrigger__from_daemon__descriptor, 0, &m);
 		if (rc == -EPROTO) {
@@ -399,14 +422,35 @@ static int send_descriptors(struct device *d, int conn, uint32_t epoch)
 	return dock_send_reply(conn, &r, fds, r.nfds);
 }
 
+/*
+ * A control socket for each epoch. A pair has one peer: on one socket for all of them the listener may still hold the dead
+ * daemon's pipe when the next one dials, and would drop its hello.
+ */
+static int control_open(struct device *d, uint32_t epoch, struct err *err)
+{
+	watch_stop(&d->ctl_watch);
+	if (d->ctl)
+		ctl_close(d->ctl);
+	d->ctl = NULL;
+	if (d->control_url[0])
+		unlink(d->control_url + strlen("ipc://"));
+	snprintf(d->control_url, sizeof(d->control_url), "ipc://%s/ctl.%s.%u",
+		 d->vm->cfg->runtime_dir, d->cfg->name, epoch);
+	int rc = ctl_listen(CTL_PAIR, d->control_url, &d->ctl, err);
+	if (rc)
+		return rc;
+	d->ctl_watch = watch_start(&d->vm->loop, ctl_fd(d->ctl), ctl_ready, d);
+	return d->ctl_watch ? 0 : err_set(err, ENOMEM, "out of memory");
+}
+
 int device_docked(struct device *d, int *conn, pid_t pid, struct err *err)
 {
 	struct vm *vm = d->vm;
-	if (d->token_used)
-		return err_set(err, EACCES, "the token of %s was already used", d->cfg->name);
-	d->token_used = true;
+	d->token[0] = 0; /* good for once */
 	uint32_t epoch = slot_attach(d->slot);
-	int rc = send_descriptors(d, *conn, epoch);
+	int rc = control_open(d, epoch, err);
+	if (!rc)
+		rc = send_descriptors(d, *conn, epoch);
 	if (rc) {
 		slot_fail(d->slot, SLOT_DEAD, "cannot give %s its descriptors: %s", d->cfg->name,
 			  strerror(-rc));
@@ -489,7 +533,7 @@ static int device_create(struct vm *vm, unsigned index, struct err *err)
 	d->vm = vm;
 	d->cfg = c;
 	d->dock_fd = d->pid_fd = -1;
-	int rc = config_policy(c->on_failure, &sc.policy, err);
+	int rc = config_failure(c, &sc.policy, &sc.restart, err);
 	for (size_t i = 0; i < c->n_irqs && !rc; i++) {
 		rc = irq_claim(&vm->irqs, c->irqs[i], c->name, err);
 		if (!rc && vm->ops->irq_configure)
@@ -504,14 +548,9 @@ static int device_create(struct vm *vm, unsigned index, struct err *err)
 	device_ranges(d);
 	if (!rc)
 		rc = irq_watch_add(d, index, err);
-	snprintf(d->control_url, sizeof(d->control_url), "ipc://%s/ctl.%s", vm->cfg->runtime_dir,
-		 c->name);
-	if (!rc)
-		rc = ctl_listen(CTL_PAIR, d->control_url, &d->ctl, err);
-	if (!rc)
-		d->ctl_watch = watch_start(&vm->loop, ctl_fd(d->ctl), ctl_ready, d);
+	snprintf(d->token, sizeof(d->token), "%s", c->token);
 	d->reported = SLOT_WAITING;
-	return rc ? rc : d->ctl_watch ? 0 : err_set(err, ENOMEM, "out of memory");
+	return rc;
 }
 
 /* The configured ranges against each other and what is reserved, before anything is started. */
@@ -556,7 +595,8 @@ void devices_destroy(struct vm *vm)
 			continue;
 		device_cut(d);
 		watch_stop(&d->ctl_watch);
-		ctl_close(d->ctl);
+		if (d->ctl)
+			ctl_close(d->ctl);
 		copy_destroy(d->copy); /* its thread uses the slot */
 		slot_destroy(d->slot);
 		for (unsigned k = 0; k < LIMIT_RANGES; k++)

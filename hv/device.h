@@ -23,6 +23,11 @@ void devices_destroy(struct vm *vm);
  * left in *@conn. 0, or -Exxx: refused, with @err. */
 int device_docked(struct device *d, int *conn, pid_t pid, struct err *err);
 
+/** device_expect - a daemon with @token may dock: the last one is dead. device_give_up - none will come any more: the
+ * policy answers. */
+void device_expect(struct device *d, const char *token);
+void device_give_up(struct device *d, const char *why);
+
 /** devices_review - tells the launcher of slots that changed by themselves and ends what must end.
  */
 void devices_review(struct vm *vm);

@@ -31,8 +31,8 @@ static struct device *token_find(struct vm *vm, const char token[LIMIT_TOKEN + 1
 {
 	struct device *found = NULL;
 	for (unsigned i = 0; i < vm->n_devices; i++) {
-		const char *want = vm->devices[i].cfg->token; /* LIMIT_TOKEN digits, checked */
-		unsigned diff = 0;
+		const char *want = vm->devices[i].token; /* LIMIT_TOKEN digits, or none */
+		unsigned diff = !want[0];
 		for (unsigned k = 0; k <= LIMIT_TOKEN; k++)
 			diff |= (unsigned char)want[k] ^ (unsigned char)token[k];
 		if (!diff)

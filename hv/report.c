@@ -70,7 +70,9 @@ static void device_status(struct device *d, struct status *s)
 	s->m.name = d->cfg->name;
 	s->m.model = d->cfg->model;
 	s->m.pid = d->pid;
-	s->m.state = text(slot_state_name(slot_state(d->slot)));
+	enum slot_state state = slot_state(d->slot);
+	bool between = state == SLOT_WAITING && d->vm->state == VM_RUNNING;
+	s->m.state = text(between ? "restarting" : slot_state_name(state));
 	s->m.epoch = slot_epoch(d->slot);
 	s->m.counters = s->words;
 	s->m.n_counters = COUNTER_WORDS;
@@ -197,19 +199,48 @@ static void reply_status(struct vm *vm, uint64_t id)
 	free(s);
 }
 
+/* The device that the launcher means; NULL: it was told that there is none. */
+static struct device *device_of(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q)
+{
+	for (unsigned i = 0; i < vm->n_devices; i++)
+		if (!strcmp(vm->devices[i].cfg->name, q->device))
+			return &vm->devices[i];
+	reply_simple(vm, id, ENOENT, "there is no such device");
+	return NULL;
+}
+
+static void expect_daemon(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q)
+{
+	struct device *d = device_of(vm, id, q);
+	if (!d)
+		return;
+	if (strlen(q->value) != LIMIT_TOKEN ||
+	    strspn(q->value, "0123456789abcdef") != LIMIT_TOKEN) {
+		reply_simple(vm, id, EINVAL, "a token has 32 hexadecimal digits");
+		return;
+	}
+	device_expect(d, q->value);
+	reply_simple(vm, id, 0, "");
+}
+
+static void give_up(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q)
+{
+	struct device *d = device_of(vm, id, q);
+	if (!d)
+		return;
+	device_give_up(d, q->value);
+	reply_simple(vm, id, 0, "");
+}
+
 static void ask_device(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q, bool control)
 {
 	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
 	Outrigger__ControlSet c = OUTRIGGER__CONTROL_SET__INIT;
-	unsigned i = 0;
-	while (i < vm->n_devices && strcmp(vm->devices[i].cfg->name, q->device) != 0)
-		i++;
-	if (i == vm->n_devices) {
-		reply_simple(vm, id, ENOENT, "there is no such device");
+	struct device *d = device_of(vm, id, q);
+	if (!d)
 		return;
-	}
-	m.kind_case = control ? OUTRIGGER__TO_DAEMON__KIND_CONTROL
-			      : OUTRIGGER__TO_DAEMON__KIND_INSPECT;
+	m.kind_case =
+		control ? OUTRIGGER__TO_DAEMON__KIND_CONTROL : OUTRIGGER__TO_DAEMON__KIND_INSPECT;
 	if (control) {
 		c.name = q->name;
 		c.value = q->value;
@@ -217,7 +248,7 @@ static void ask_device(struct vm *vm, uint64_t id, const Outrigger__DeviceReques
 	} else {
 		m.inspect = true;
 	}
-	device_request(&vm->devices[i], &m, id);
+	device_request(d, &m, id);
 }
 
 static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
@@ -240,6 +271,12 @@ static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_INSPECT:
 		ask_device(vm, q->id, q->inspect, false);
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_EXPECT:
+		expect_daemon(vm, q->id, q->expect);
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_GIVE_UP:
+		give_up(vm, q->id, q->give_up);
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_CONTROL:
 		ask_device(vm, q->id, q->control, true);

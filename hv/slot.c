@@ -122,6 +122,20 @@ int slot_serve(struct slot *s)
 	return 0;
 }
 
+bool slot_vacate(struct slot *s)
+{
+	pthread_mutex_lock(&s->lock);
+	enum slot_state now = slot_state(s);
+	bool change = now == SLOT_SERVING || now == SLOT_DOCKED;
+	if (change)
+		word_set(s, SLOT_WAITING, 0);
+	pthread_mutex_unlock(&s->lock);
+	/* Nobody looks at the ring: no spinning for an answer, no kicks. Its successor says so for itself. */
+	if (change)
+		atomic_store(&s->pp.port->consumer.state, PORT_ABSENT);
+	return change;
+}
+
 bool slot_fail(struct slot *s, enum slot_state state, const char *fmt, ...)
 {
 	pthread_mutex_lock(&s->lock);

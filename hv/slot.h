@@ -24,7 +24,8 @@
 
 /** enum slot_state - zero is invalid. */
 enum slot_state {
-	SLOT_WAITING = 1,     /* no daemon yet */
+	SLOT_WAITING =
+		1, /* no daemon yet, or (slot_config.restart) none now: accesses wait for the next one */
 	SLOT_DOCKED = 2,      /* has its descriptors, registers its ranges */
 	SLOT_SERVING = 3,     /* answers */
 	SLOT_DEAD = 4,	      /* its process is gone */
@@ -35,8 +36,6 @@ enum slot_state {
 enum slot_policy {
 	POLICY_ONES = 1, /* reads give all-ones, writes are dropped */
 	POLICY_STOP = 2, /* the VM ends */
-	POLICY_RESTART = 3,
-	POLICY_PARK = 4,
 	POLICY_ABORT = 5,
 };
 
@@ -66,9 +65,10 @@ struct slot_config {
 	unsigned lines;	      /* <= PORT_MAX_LINES */
 	const uint32_t *irqs; /* board interrupt of each line */
 	unsigned shadow_pages;
-	uint64_t deadline_ns; /* 0: SLOT_DEADLINE_NS */
-	enum slot_policy policy;
-	uint32_t state_bytes; /* arena of the model */
+	uint64_t deadline_ns;	 /* 0: SLOT_DEADLINE_NS */
+	enum slot_policy policy; /* what answers when nobody does */
+	bool restart;		 /* a daemon that dies is followed by another one */
+	uint32_t state_bytes;	 /* arena of the model */
 	const struct slot_ops *ops;
 	void *opaque;
 };
@@ -100,7 +100,8 @@ struct slot {
 	int port_fd, state_fd, kick_fd, irq_fd;
 	size_t port_bytes;
 	pthread_mutex_t lock;
-	uint32_t line_word[PORT_MAX_LINES]; /* lock: level last handed on, as PORT_LINE_LOW or _HIGH */
+	uint32_t line_word
+		[PORT_MAX_LINES]; /* lock: level last handed on, as PORT_LINE_LOW or _HIGH */
 	uint32_t line_edges[PORT_MAX_LINES];
 	char why[160]; /* lock: reason of dead and quarantined */
 	struct slot_vcpu pv[PORT_MAX_VCPUS];
@@ -134,6 +135,10 @@ uint32_t slot_attach(struct slot *s);
 
 /** slot_serve - DOCKED to SERVING. -EPROTO in any other state. Control thread. */
 int slot_serve(struct slot *s);
+
+/** slot_vacate - the daemon is dead and another one is to come (slot_config.restart): what the vCPUs asked stays in the ring
+ * and waits, up to the deadline. False: the slot was not in use. Control thread. */
+bool slot_vacate(struct slot *s);
 
 /** slot_fail - to DEAD or QUARANTINED, ends every wait, records why (the first reason of an epoch
  * stays). True if this call changed the state. Any thread. */

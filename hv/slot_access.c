@@ -43,8 +43,6 @@ static enum access_result policy_answer(struct slot *s, unsigned len, bool is_wr
 	case POLICY_ABORT:
 		return ACCESS_ABORT;
 	case POLICY_ONES:
-	case POLICY_RESTART:
-	case POLICY_PARK:
 		break;
 	}
 	if (!is_write)
@@ -461,6 +459,13 @@ static enum access_result way_access(struct slot *s, const struct bus_range *r, 
 	return forward_access(s, &e, stop, data);
 }
 
+/* A daemon has died and the next one is on its way: what is asked now is served by it, from the ring. */
+static bool between_daemons(const struct slot *s, uint64_t word)
+{
+	enum slot_state state = SLOT_WORD_STATE(word);
+	return s->cfg.restart && (state == SLOT_WAITING || state == SLOT_DOCKED);
+}
+
 /* dma: copy: the copier learns from the guest where the rings are, whatever ways the daemon registered. */
 static enum access_result copied_write(struct slot *s, const struct bus_range *r, unsigned vcpu,
 				       const _Atomic uint32_t *stop, uint32_t offset, uint64_t *data)
@@ -494,7 +499,7 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 	/* In and out of the slot: pairs with whoever changes the state and waits for in-flight 0.
 	 */
 	uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
-	if (__builtin_expect(SLOT_WORD_STATE(w) == SLOT_SERVING, 1))
+	if (__builtin_expect(SLOT_WORD_STATE(w) == SLOT_SERVING, 1) || between_daemons(s, w))
 		res = serving_access(s, r, vcpu, stop, (uint32_t)offset, len, is_write, data);
 	else
 		res = policy_answer(s, len, is_write, data);
@@ -601,7 +606,7 @@ enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint3
 	bool answered = false;
 	enum access_result r;
 	uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
-	if (SLOT_WORD_STATE(w) == SLOT_SERVING && !still_silent(s))
+	if ((SLOT_WORD_STATE(w) == SLOT_SERVING || between_daemons(s, w)) && !still_silent(s))
 		r = forward(s, &e, stop, &res, &answered, &data);
 	else
 		r = policy_answer(s, 0, true, &data);

@@ -48,8 +48,8 @@ struct device {
 	struct copy *copy; /* dma: copy; else NULL */
 	struct bus_range ranges[LIMIT_RANGES];
 	bus_rule_t *rules[LIMIT_RANGES];
-	bool claimed; /* its ranges are on the bus */
-	bool token_used;
+	bool claimed;		     /* its ranges are on the bus */
+	char token[LIMIT_TOKEN + 1]; /* that a daemon may dock with now, once; "": none */
 	enum device_stage stage;
 	struct ctl *ctl;
 	struct watch *ctl_watch, *dock_watch, *pid_watch;

@@ -24,9 +24,9 @@ struct config_device {
 	unsigned nranges;
 	uint32_t irqs[LIMIT_LINES];
 	unsigned nirqs;
-	uint64_t deadline_ns; /* 0: the core's default */
-	const char *on_failure;
-	const char *dma; /* "none", "map", "copy" */
+	uint64_t deadline_ns;	       /* 0: the core's default */
+	const char *on_failure, *then; /* then: the policy once restarts are given up */
+	const char *dma;	       /* "none", "map", "copy" */
 	char **values;		  /* by index of model->desc->options, in plain units; NULL: none */
 	const struct ynode *node; /* its place in the file */
 };
@@ -100,7 +100,7 @@ char *config_path(const char *dir, const char *path);
 struct raw_device {
 	char *name, *model, *address, *deadline;
 	uint64_t *irq;
-	int on_failure;
+	int on_failure, then;
 	char *dma;
 	char **options; /* by index of the union of all models' options */
 };
@@ -128,6 +128,7 @@ int config_schema_option(const struct config_schema *s, const char *name);
 const char *config_engine_name(int engine);
 const char *config_unclaimed_name(int policy);
 const char *config_failure_name(int policy);
+const char *config_then_name(int policy);
 
 /** config_device_resolve - one device against its model and the machine (config_device.c). */
 void config_device_resolve(struct config *c, size_t index, const struct models *models,

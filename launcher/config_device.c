@@ -293,11 +293,12 @@ static void resolve_dma(struct config_device *dev, const struct raw_device *raw,
 	while (words[i] && strcmp(words[i], raw->dma) != 0)
 		i++;
 	if (!words[i])
-		diag_add(d, n, "device %s: dma \"%s\" is not known; use one of map, copy", dev->name,
-			 raw->dma);
+		diag_add(d, n, "device %s: dma \"%s\" is not known; use one of map, copy",
+			 dev->name, raw->dma);
 	else if ((i > 0) != wants)
 		diag_add(d, n,
-			 wants ? "device %s: model %s moves data through guest memory; dma: is map or copy"
+			 wants ? "device %s: model %s moves data through guest memory; dma: is map "
+				 "or copy"
 			       : "device %s: model %s uses no guest memory; leave dma: out",
 			 dev->name, dev->model->name);
 	else
@@ -360,6 +361,11 @@ void config_device_resolve(struct config *c, size_t index, const struct models *
 	dev->node = ynode_get(c->root, "devices")->items[index];
 	dev->model = models_find(models, raw->model);
 	dev->on_failure = config_failure_name(raw->on_failure);
+	dev->then = config_then_name(raw->then);
+	if (ynode_get(dev->node, "then") && strcmp(dev->on_failure, "restart") != 0)
+		diag_add(d, ynode_get(dev->node, "then"),
+			 "device %s: then: comes after restarts; on_failure: is %s", raw->name,
+			 dev->on_failure);
 	if (!text_name_ok(raw->name))
 		diag_add(d, ynode_get(dev->node, "name"),
 			 "device name \"%s\" must be 1 to %d letters, digits, '.', '_' or '-', "

@@ -16,13 +16,14 @@
 static const cyaml_strval_t machines[] = {{"aarch64-virt", 0}};
 static const cyaml_strval_t engines[] = {{"auto", 0}, {"soft", 1}, {"kvm", 2}, {"fake", 3}};
 static const cyaml_strval_t unclaimed[] = {{"abort", 0}, {"ones", 1}, {"stop", 2}};
-static const cyaml_strval_t failures[] = {{"ones", 0}, {"stop", 1}};
+static const cyaml_strval_t failures[] = {{"restart", 0}, {"ones", 1}, {"abort", 2}, {"stop", 3}};
+static const cyaml_strval_t thens[] = {{"ones", 0}, {"abort", 1}, {"stop", 2}};
 
 struct config_schema {
 	char **names; /* of the union of options; NULL-terminated */
 	size_t count;
 	cyaml_schema_field_t *options; /* count + 1 */
-	cyaml_schema_field_t device[9];
+	cyaml_schema_field_t device[10];
 	cyaml_schema_value_t device_value;
 	cyaml_schema_field_t top[12];
 	cyaml_schema_value_t top_value;
@@ -37,6 +38,8 @@ static const cyaml_schema_field_t device_fields[] = {
 	CYAML_FIELD_STRING_PTR("deadline", CYAML_FLAG_OPTIONAL, struct raw_device, deadline, 1, 64),
 	CYAML_FIELD_ENUM("on_failure", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device,
 			 on_failure, failures, ARRAY_LEN(failures)),
+	CYAML_FIELD_ENUM("then", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device, then,
+			 thens, ARRAY_LEN(thens)),
 	CYAML_FIELD_STRING_PTR("dma", CYAML_FLAG_OPTIONAL, struct raw_device, dma, 1, 16),
 	{.key = "options",
 	 .data_offset = offsetof(struct raw_device, options)}, /* value: at run time */
@@ -311,6 +314,11 @@ const char *config_engine_name(int engine)
 const char *config_unclaimed_name(int policy)
 {
 	return unclaimed[policy].str;
+}
+
+const char *config_then_name(int policy)
+{
+	return thens[policy].str;
 }
 
 const char *config_failure_name(int policy)

@@ -125,9 +125,10 @@ static pid_t fork_isolated(struct child_plan *p)
 int spawn_start(const struct spawn *s, pid_t *ret_pid, bool *ret_isolated, struct err *err)
 {
 	struct child_plan p = {.s = s, .parent = getpid()};
-	AUTO_FD log_fd =
-		open(s->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
-		     0600);
+	AUTO_FD log_fd = open(s->log_path,
+			      O_WRONLY | O_CREAT | (s->append ? 0 : O_TRUNC) | O_APPEND |
+				      O_CLOEXEC | O_NOFOLLOW,
+			      0600);
 	AUTO_FD null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (log_fd < 0 || null_fd < 0)
 		return err_set(err, errno, "cannot open %s: %s",

@@ -11,6 +11,7 @@ struct spawn {
 	const char *const *argv; /* NULL-terminated */
 	const char *const *env;	 /* added to ours, "NAME=value", NULL-terminated, may be NULL */
 	const char *log_path;	 /* standard output and error go there; made new */
+	bool append;		 /* the log goes on from an earlier process of this name */
 	int keep_fd;		 /* descriptor the program inherits, -1: none */
 	bool pid_namespace;	 /* ask for one; where the host refuses, it runs without */
 };

@@ -40,7 +40,12 @@ struct sup_process {
 
 /** struct sup_device - one device. */
 struct sup_device {
+	struct sup *sup;
 	const struct config_device *cfg;
+	uv_timer_t restart_timer;
+	unsigned restarts;	 /* in a row, each soon after the one before */
+	unsigned restarts_total; /* for people */
+	uint64_t restarted_ns;	 /* when it was spawned last */
 	struct sup_process proc;
 	char state[16], why[256]; /* as hv told */
 };
@@ -108,6 +113,13 @@ void sup_kill(struct sup *s);
 /** sup_start - runtime folder, descriptors, hv, daemons, control links. Returns 0 or the exit code.
  */
 int sup_start(struct sup *s);
+/** sup_spawn_daemon - starts the process of @dev, which docks with @token. */
+int sup_spawn_daemon(struct sup *s, struct sup_device *dev, const char *token, struct err *err);
+/** sup_restart - @dev's process has died while the VM runs: another one, at once or after a while, or none any more. */
+void sup_restart(struct sup *s, struct sup_device *dev);
+/** sup_hv_expect / sup_hv_give_up - tells hv that a daemon with @token will dock; that none will. As sup_hv_request(). */
+uint64_t sup_hv_expect(struct sup *s, const char *device, const char *token);
+uint64_t sup_hv_give_up(struct sup *s, const char *device, const char *why);
 /** sup_front_start - consoles to the foreground, as --console says. */
 void sup_front_start(struct sup *s);
 

@@ -132,10 +132,14 @@ static bool reap_one(struct sup_process *p)
 
 void sup_reap(struct sup *s)
 {
-	for (size_t i = 0; i < s->ndevices; i++)
-		if (reap_one(&s->devices[i].proc))
-			uv_timer_start(&s->verdict_timer, sup_verdict, SUP_VERDICT_MS, 0);
-	if (reap_one(&s->hv))
+	bool hv_gone_now = reap_one(&s->hv);
+	for (size_t i = 0; i < s->ndevices; i++) {
+		if (!reap_one(&s->devices[i].proc))
+			continue;
+		uv_timer_start(&s->verdict_timer, sup_verdict, SUP_VERDICT_MS, 0);
+		sup_restart(s, &s->devices[i]);
+	}
+	if (hv_gone_now)
 		hv_died(s);
 	sup_check_done(s);
 }

@@ -48,6 +48,28 @@ uint64_t sup_hv_control(struct sup *s, const char *device, const char *name, con
 	return send_request(s, &req);
 }
 
+uint64_t sup_hv_expect(struct sup *s, const char *device, const char *token)
+{
+	Outrigger__HvRequest req = OUTRIGGER__HV_REQUEST__INIT;
+	Outrigger__DeviceRequest d = OUTRIGGER__DEVICE_REQUEST__INIT;
+	d.device = (char *)(uintptr_t)device;
+	d.value = (char *)(uintptr_t)token;
+	req.kind_case = OUTRIGGER__HV_REQUEST__KIND_EXPECT;
+	req.expect = &d;
+	return send_request(s, &req);
+}
+
+uint64_t sup_hv_give_up(struct sup *s, const char *device, const char *why)
+{
+	Outrigger__HvRequest req = OUTRIGGER__HV_REQUEST__INIT;
+	Outrigger__DeviceRequest d = OUTRIGGER__DEVICE_REQUEST__INIT;
+	d.device = (char *)(uintptr_t)device;
+	d.value = (char *)(uintptr_t)why;
+	req.kind_case = OUTRIGGER__HV_REQUEST__KIND_GIVE_UP;
+	req.give_up = &d;
+	return send_request(s, &req);
+}
+
 static struct sup_device *device_find(struct sup *s, const char *name)
 {
 	for (size_t i = 0; i < s->ndevices; i++)
@@ -83,7 +105,14 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 		return;
 	if (strcmp(ds->state, "dead") == 0 || strcmp(ds->state, "quarantined") == 0)
 		sup_tell(s, "%s (%s) is %s%s%s; policy: %s", ds->name, dev->cfg->model->name,
-			 ds->state, ds->why[0] ? ": " : "", ds->why, dev->cfg->on_failure);
+			 ds->state, ds->why[0] ? ": " : "", ds->why,
+			 strcmp(dev->cfg->on_failure, "restart") == 0 ? dev->cfg->then
+								      : dev->cfg->on_failure);
+	else if (s->phase == SUP_RUNNING && dev->restarts_total &&
+		 strcmp(ds->state, "serving") == 0)
+		sup_tell(s, "%s (%s) serves again after %.1f ms, pid %d", ds->name,
+			 dev->cfg->model->name, (double)(clock_now_ns() - dev->restarted_ns) / 1e6,
+			 dev->proc.pid);
 	else
 		sup_say(s, "%s: %s%s", ds->name,
 			strcmp(ds->state, "serving") == 0 ? "registered and serving" : ds->state,

@@ -34,8 +34,9 @@ static int spawn_hv(struct sup *s, struct err *err)
 	return vmconfig_send(&s->vmconfig, s->launch_fd, err);
 }
 
-static int spawn_daemon(struct sup *s, struct sup_device *dev, const char *token, struct err *err)
+int sup_spawn_daemon(struct sup *s, struct sup_device *dev, const char *token, struct err *err)
 {
+	bool again = dev->proc.pid != 0;
 	AUTO_FREE char *dock = runtime_path(&s->rt, "dock");
 	AUTO_FREE char *env_token = xasprintf("OUTRIGGER_TOKEN=%s", token);
 	AUTO_FREE char *log_name = xasprintf("%s.log", dev->cfg->name);
@@ -43,18 +44,22 @@ static int spawn_daemon(struct sup *s, struct sup_device *dev, const char *token
 			      s->opt.no_sandbox ? "--no-sandbox" : NULL, NULL};
 	const char *env[] = {env_token, NULL};
 	dev->proc.name = dev->cfg->name;
-	dev->proc.program = xstrdup(dev->cfg->model->path);
-	dev->proc.log_path = runtime_path(&s->rt, log_name);
+	if (!again) {
+		dev->proc.program = xstrdup(dev->cfg->model->path);
+		dev->proc.log_path = runtime_path(&s->rt, log_name);
+	}
 	struct spawn sp = {.path = dev->proc.program,
 			   .argv = argv,
 			   .env = env,
 			   .log_path = dev->proc.log_path,
+			   .append = again,
 			   .keep_fd = -1,
 			   .pid_namespace = !s->opt.no_sandbox};
 	int r = spawn_start(&sp, &dev->proc.pid, &dev->proc.isolated, err);
 	if (r < 0)
 		return r;
 	dev->proc.alive = true;
+	dev->proc.judged = false;
 	sup_say(s, "%s: %s spawned, pid %d", dev->cfg->name, dev->cfg->model->name, dev->proc.pid);
 	return 0;
 }
@@ -140,7 +145,7 @@ static size_t longest_name(const struct config *c)
 {
 	size_t n = strlen("ipc://supervisor");
 	for (size_t i = 0; i < c->ndevices; i++) {
-		size_t ctl = strlen("ipc://ctl.") + strlen(c->devices[i].name);
+		size_t ctl = strlen("ipc://ctl..4294967295") + strlen(c->devices[i].name);
 		n = ctl > n ? ctl : n;
 		for (size_t k = 0; k < c->devices[i].model->desc->n_options; k++) {
 			const Outrigger__OptionDescription *o =
@@ -159,8 +164,12 @@ int sup_start(struct sup *s)
 	const struct config *c = s->cfg;
 	s->ndevices = c->ndevices;
 	s->devices = xalloc(s->ndevices, sizeof(*s->devices));
-	for (size_t i = 0; i < s->ndevices; i++)
+	for (size_t i = 0; i < s->ndevices; i++) {
 		s->devices[i].cfg = &c->devices[i];
+		s->devices[i].sup = s;
+		uv_timer_init(&s->loop, &s->devices[i].restart_timer);
+		s->devices[i].restart_timer.data = &s->devices[i];
+	}
 	int r = runtime_create(&s->rt, c->name, longest_name(c), &err);
 	if (r < 0)
 		return fail("%s", err.msg);
@@ -172,7 +181,7 @@ int sup_start(struct sup *s)
 	vmconfig_make(&s->vmconfig, c, &s->backends, s->rt.dir, s->opt.no_reboot);
 	r = spawn_hv(s, &err);
 	for (size_t i = 0; r == 0 && i < s->ndevices; i++)
-		r = spawn_daemon(s, &s->devices[i], s->vmconfig.msg.devices[i]->token, &err);
+		r = sup_spawn_daemon(s, &s->devices[i], s->vmconfig.msg.devices[i]->token, &err);
 	backends_sent(&s->backends);
 	if (r == 0)
 		r = consoles_start(s, &err);

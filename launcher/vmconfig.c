@@ -120,6 +120,7 @@ static void device_make(struct vmconfig *v, struct device_parts *p, const struct
 	p->msg.token = p->token;
 	p->msg.deadline_ns = dev->deadline_ns;
 	p->msg.on_failure = text(dev->on_failure);
+	p->msg.then = text(dev->then);
 	p->msg.fdt = desc->fdt;
 	p->msg.state_bytes = desc->state_bytes;
 	p->msg.shadow_pages = shadow_pages(desc);

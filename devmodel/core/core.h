@@ -90,7 +90,8 @@ struct dm {
 	void *scratch;
 	size_t scratch_bytes;
 	uint64_t guest_errors;
-	uint64_t commits; /* counted by the environment: tells one call of the model from the next */
+	uint64_t
+		commits; /* counted by the environment: tells one call of the model from the next */
 	/* the working arena, and the offsets in it */
 	uint8_t *arena;
 	struct dm_hdr *hdr;

@@ -20,7 +20,7 @@ cat >"$tmp/vm.yaml" <<-END
 	devices:
 	- {name: uart0, model: pl011}
 	- {name: rtc, model: pl031}
-	- {name: bad, model: hostile, address: 0x0a100000, irq: 40, deadline: 20ms}
+	- {name: bad, model: hostile, address: 0x0a100000, irq: 40, deadline: 20ms, on_failure: ones}
 END
 
 # gone NAME PID...: none of the processes is there, nor the runtime folder.

@@ -59,6 +59,16 @@ has() {
 	fi
 }
 
+# hasnt FILE TEXT: it does not.
+hasnt() {
+	if grep -qF -- "$2" "$1"; then
+		bad "$(basename "$1") has \"$2\":"
+		tail -n 15 "$1"
+	else
+		ok
+	fi
+}
+
 # same A B WHAT
 same() {
 	if [ "$1" = "$2" ]; then ok; else bad "$3: \"$1\", wanted \"$2\""; fi

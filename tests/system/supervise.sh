@@ -95,7 +95,7 @@ echo "typed off" >&9
 wait_for "$tmp/console" "typed off"
 kill -9 "$daemon" # a daemon's death does not end the VM
 wait_for "$tmp/console" "^dead"
-wait_for "$XDG_RUNTIME_DIR/outrigger/one/supervisor.log" "rtc \(pl031\) \(pid $daemon\) ended with signal 9"
+wait_for "$XDG_RUNTIME_DIR/outrigger/one/supervisor.log" "rtc \(pl031, pid $daemon\) ended with signal 9"
 kill -9 "$hv" # hv's does
 wait_gone "$sup"
 wait_gone "$uart"

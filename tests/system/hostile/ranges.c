@@ -89,7 +89,7 @@ Outrigger__RegisterRanges *hostile_ranges(const struct hostile *h)
 	else if (hostile_is(h, "rule-stride"))
 		rule[2].count = 3, rule[2].stride = 1;
 	else if (hostile_is(h, "rule-ways"))
-		rule[2].read_way = 3;
+		rule[2].read_way = 4;
 	else if (hostile_is(h, "rule-write-way"))
 		rule[2].write_way = UINT32_MAX;
 	else if (hostile_is(h, "rule-widths"))

@@ -139,8 +139,8 @@ static void more_than_configured_is_refused_whole(void **state)
 	BAD((r.rule[1].count = UINT32_MAX, r.rule[1].stride = UINT32_MAX), "not inside");
 	BAD((r.rule[2].count = 3, r.rule[2].stride = 2), "not inside"); /* overlaps itself */
 	BAD(r.rule[1].offset = 2, "overlap");
-	BAD(r.rule[1].read_way = 3, "ways");
-	BAD(r.rule[1].write_way = 3, "ways");
+	BAD(r.rule[1].read_way = 4, "ways");
+	BAD(r.rule[1].write_way = 5, "ways");
 	BAD(r.rule[1].widths = 0, "widths");
 	BAD(r.rule[1].read_way = 1, "shadow page -1");
 	BAD((r.q[0].shadow_page = 0, r.rule[1].read_way = 2, r.cfg.shadow_pages = 0),

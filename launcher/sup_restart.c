@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * on_failure: restart. A daemon that dies while the VM runs is followed by another one, which goes on from the committed
+ * state. The first restart is immediate. One that dies again soon is given more and more time, and after RESTARTS_MAX in a
+ * row the policy of `then` takes over.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include "base/clock.h"
+#include "launcher/spawn.h"
+#include "launcher/sup.h"
+#include "proto/dock.h"
+
+enum {
+	RESTARTS_MAX = 5,     /* in a row */
+	RESTART_STEP_MS = 50, /* the second one waits this long, the next twice that, ... */
+};
+#define HEALTHY_NS 10000000000ull /* one that lived this long was well */
+
+static void respawn(uv_timer_t *t)
+{
+	struct sup_device *dev = t->data;
+	struct sup *s = dev->sup;
+	struct err err = {0};
+	char token[LIMIT_TOKEN + 1];
+	if (s->phase != SUP_RUNNING || !s->hv.alive || dev->proc.alive)
+		return;
+	dock_token_make(token);
+	dev->restarted_ns = clock_now_ns();
+	dev->restarts_total++;
+	/* hv hears of the token before the daemon can say it: both go to hv's one control thread, and spawning takes longer. */
+	if (!sup_hv_expect(s, dev->cfg->name, token) || sup_spawn_daemon(s, dev, token, &err) < 0) {
+		sup_tell(s, "%s cannot be started again: %s", dev->cfg->name,
+			 err.msg[0] ? err.msg : "hv takes no requests");
+		sup_hv_give_up(s, dev->cfg->name, "its daemon cannot be started again");
+	}
+}
+
+void sup_restart(struct sup *s, struct sup_device *dev)
+{
+	char how[64];
+	if (s->phase != SUP_RUNNING || !s->hv.alive || strcmp(dev->cfg->on_failure, "restart") != 0)
+		return;
+	if (clock_now_ns() - dev->restarted_ns > HEALTHY_NS)
+		dev->restarts = 0;
+	if (dev->restarts == RESTARTS_MAX) {
+		char why[160];
+		snprintf(why, sizeof(why), "its daemon died %u times in a row, at last with %s",
+			 dev->restarts + 1, spawn_status_text(how, dev->proc.status));
+		sup_hv_give_up(s, dev->cfg->name, why);
+		return;
+	}
+	unsigned n = dev->restarts++;
+	dev->proc.judged = true; /* here */
+	sup_tell(s, "%s (%s, pid %d) ended with %s: it is started again%s; its log: %s",
+		 dev->cfg->name, dev->cfg->model->name, dev->proc.pid,
+		 spawn_status_text(how, dev->proc.status), n ? " in a moment" : "",
+		 dev->proc.log_path);
+	uv_timer_stop(&dev->restart_timer);
+	if (n == 0)
+		respawn(&dev->restart_timer);
+	else
+		uv_timer_start(&dev->restart_timer, respawn, (uint64_t)RESTART_STEP_MS << (n - 1),
+			       0);
+}
