@@ -91,6 +91,8 @@ static void console_setup(struct dm *dm, void *state)
 		power_on(dm, s);
 	memset(s->port, 0, sizeof(s->port));
 	memset(s->cq, 0, sizeof(s->cq));
+	s->given = s->timer_on = 0;
+	dm_timer_cancel(dm, 0);
 	s->v.nqueues = s->nports > 1 ? 2u + 2u * con_ports(s) : 2u;
 	for (unsigned q = 0; q < s->v.nqueues; q++)
 		s->q[q].size_max = CON_QUEUE_SIZE;
@@ -265,6 +267,8 @@ const struct dm_class dm_class_virtio_console = {
 	.host_room = con_host_room,
 	.host_in = con_host_in,
 	.host_done = console_host_done,
+	.timers = 1,
+	.timer = con_timer,
 	.host_peer = console_host_peer,
 	.control = console_control,
 };

@@ -18,6 +18,8 @@ static_assert(CON_QUEUES <= VIRTIO_QUEUES_MAX, "queues");
 #define CON_CONTROL_RXQ 2u
 #define CON_CONTROL_TXQ 3u
 
+#define CON_SIGNAL_NS 1000000u /* see con_signal() */
+
 /* Feature bits, 5.3.3. */
 #define CON_F_SIZE (1ull << 0)
 #define CON_F_MULTIPORT (1ull << 1)
@@ -53,6 +55,10 @@ struct console {
 	uint16_t cols, rows; /* 0: not known */
 	uint16_t nports;
 	uint16_t rows_first; /* the order in the RESIZE message */
+	/* the interrupt for the console's transmitted buffers: see console_data.c */
+	uint64_t given_ns; /* when one was given back last */
+	uint32_t given;	   /* how many since the driver was told */
+	uint32_t timer_on;
 	struct con_port port[CON_PORTS];
 	struct con_queue cq[CON_QUEUES];
 };
@@ -91,8 +97,10 @@ static inline bool con_done_full(const struct console *s, unsigned q)
 {
 	return s->cq[q].ndone >= CON_BATCH;
 }
-/** con_done_flush - gives back what was committed, and tells the driver. */
+/** con_done_flush - gives back what was committed, and tells the driver; of the console's transmitted buffers a little
+ * later, by con_timer(). */
 void con_done_flush(struct dm *dm, struct console *s, unsigned q);
+void con_timer(struct dm *dm, void *state, unsigned timer);
 
 /** con_transmit / con_receive - a turn of a data queue; true: stopped by the budget. */
 bool con_transmit(struct dm *dm, struct console *s, unsigned q, unsigned budget);

@@ -12,6 +12,11 @@
  * Killed in turn 1: nothing has happened, neither to the out-queue nor to the ring. Killed in turn 2: the list says what
  * was pushed, the used ring how much of it (console_resume()).
  *
+ * Interrupts: Linux writes its console 16 bytes at a time and spins until it has each buffer back, with interrupts on. An
+ * interrupt at once would find nothing to do, and after 100000 of those Linux turns the device's interrupt off for good. So
+ * the driver is told of the console's transmitted buffers when it has not sent for CON_SIGNAL_NS, or is about to run out of
+ * them; a ring that says what was seen already (EVENT_IDX, split) then mostly needs no interrupt at all.
+ *
  * Back-pressure: while the host is behind, nothing is popped, and the driver's buffers stay with us. A chain that is
  * longer than the out-queue has room for is put back and cq.offset remembers how far it went.
  */
@@ -25,15 +30,50 @@ void con_done_add(struct dm *dm, struct console *s, unsigned q, const struct vri
 	virtio_more(dm, s, q);
 }
 
+/* @n more of the console's transmitted buffers were given back. */
+static void con_signal(struct dm *dm, struct console *s, uint32_t n)
+{
+	unsigned q = con_txq(0);
+	s->given += n;
+	s->given_ns = dm_now_ns(dm);
+	if (s->given * 2 >= s->q[q].size) {
+		s->given = 0;
+		virtio_signal(dm, s, q);
+	} else if (!s->timer_on) {
+		s->timer_on = 1;
+		dm_timer_set(dm, 0, s->given_ns + CON_SIGNAL_NS);
+	}
+}
+
+void con_timer(struct dm *dm, void *state, unsigned timer)
+{
+	struct console *s = state;
+	(void)timer;
+	s->timer_on = 0;
+	if (!s->given)
+		return;
+	if (dm_now_ns(dm) < s->given_ns + CON_SIGNAL_NS) {
+		s->timer_on = 1;
+		dm_timer_set(dm, 0, s->given_ns + CON_SIGNAL_NS);
+		return;
+	}
+	s->given = 0;
+	virtio_signal(dm, s, con_txq(0));
+}
+
 void con_done_flush(struct dm *dm, struct console *s, unsigned q)
 {
 	struct con_queue *cq = &s->cq[q];
-	if (!cq->ndone)
+	uint32_t n = cq->ndone < CON_BATCH ? cq->ndone : CON_BATCH;
+	if (!n)
 		return;
-	for (uint32_t i = 0; i < cq->ndone && i < CON_BATCH; i++)
+	for (uint32_t i = 0; i < n; i++)
 		virtio_push(dm, s, q, cq->done[i].id, cq->done[i].ndesc, cq->done[i].len);
 	cq->ndone = 0;
-	virtio_signal(dm, s, q);
+	if (q == con_txq(0))
+		con_signal(dm, s, n);
+	else
+		virtio_signal(dm, s, q);
 }
 
 /* ---- guest to host ---------------------------------------------------------------------------------- */

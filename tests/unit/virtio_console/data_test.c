@@ -59,8 +59,49 @@ static void transmitted_bytes_leave_in_order(void **state)
 	assert_int_equal(rig_reap(r, 1), 4);
 	assert_int_equal(rig_output(r, 0, out, sizeof(out)), 23);
 	assert_string_equal(out, "Hello, scattered world\n");
-	assert_true(dmt_line(r->t, 0));
 	assert_int_equal(r->t->counts[DM_COUNT_OUT_BYTES], 23);
+	rig_close(r);
+}
+
+static void a_driver_that_spins_gets_no_interrupt(void **state)
+{
+	struct rig *r = rig_open(NULL, rig_layout(state), 2);
+	drv_interrupts(&r->q[1], true);
+	rig_send(r, 1, "polled", 6, 1);
+	drv_kick(&r->q[1]);
+	assert_int_equal(rig_reap(r, 1), 1);
+	drv_interrupts(&r->q[1], true);
+	dmt_advance(r->t, 10 * CON_SIGNAL_NS);
+	assert_false(dmt_line(r->t, 0));
+	rig_send(r, 1, "slept", 5, 1);
+	drv_kick(&r->q[1]);
+	assert_false(dmt_line(r->t, 0));
+	dmt_advance(r->t, CON_SIGNAL_NS);
+	assert_true(dmt_line(r->t, 0));
+	assert_int_equal(rig_reap(r, 1), 1);
+	rig_close(r);
+}
+
+/* Without EVENT_IDX the ring does not say what the driver has seen. */
+static void a_driver_that_goes_on_sending_is_told_at_times(void **state)
+{
+	struct rig *r = rig_open(NULL, rig_layout(state) & ~DRV_F_EVENT_IDX, 2);
+	for (unsigned i = 0; i < 15; i++) { /* less than half of the ring's 32 entries */
+		rig_send(r, 1, "x", 1, 1);
+		drv_kick(&r->q[1]);
+		assert_int_equal(rig_reap(r, 1), 1);
+		dmt_advance(r->t, CON_SIGNAL_NS / 4);
+		assert_false(dmt_line(r->t, 0));
+	}
+	dmt_advance(r->t, CON_SIGNAL_NS * 3 / 4);
+	assert_true(dmt_line(r->t, 0));
+	dmt_ack(r->t, 0, ~0u);
+	dmt_advance(r->t, 100 * CON_SIGNAL_NS);
+	assert_false(dmt_line(r->t, 0));
+	for (unsigned i = 0; i < 16; i++)
+		rig_send(r, 1, "x", 1, 1);
+	drv_kick(&r->q[1]);
+	assert_true(dmt_line(r->t, 0));
 	rig_close(r);
 }
 
@@ -226,6 +267,8 @@ int main(void)
 		RIG_BOTH(one_port_has_a_size_and_no_multiport),
 		RIG_BOTH(emergency_writes_leave_before_a_driver_is_there),
 		RIG_BOTH(transmitted_bytes_leave_in_order),
+		RIG_BOTH(a_driver_that_spins_gets_no_interrupt),
+		RIG_BOTH(a_driver_that_goes_on_sending_is_told_at_times),
 		RIG_BOTH(a_slow_host_holds_buffers_back),
 		RIG_BOTH(a_chain_longer_than_the_out_queue_goes_in_parts),
 		RIG_BOTH(a_reset_forgets_how_far_a_chain_had_gone),
