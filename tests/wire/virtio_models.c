@@ -9,8 +9,10 @@
 
 void vtarget_prepare_wire(struct wire *w, uint32_t device_id)
 {
-	static const char *const console[] = {"ports", "2", "port1_name", "org.outrigger.test",
-					      NULL};
+	static const char *const console[] = {"ports", "2", "port1_name", CON_PORT1, NULL};
+	static const char *const block[] = {"serial", BLK_SERIAL, NULL};
+	if (device_id == VID_BLK)
+		w->options = block;
 	if (device_id == VID_CONSOLE)
 		w->options = console;
 }

@@ -48,6 +48,7 @@ unsigned net_host_recv(struct vrig *v, uint8_t *frame, unsigned max);
 #define BLK_GET_ID 8u
 #define BLK_DISCARD 11u
 #define BLK_WRITE_ZEROES 13u
+#define BLK_SERIAL "outrigger-test"
 #define BLK_S_OK 0
 #define BLK_S_IOERR 1
 #define BLK_S_UNSUPP 2
@@ -59,6 +60,7 @@ uint64_t blk_header(struct vrig *v, uint32_t type, uint64_t sector);
 #define CON_F_SIZE (1ull << 0)
 #define CON_F_MULTIPORT (1ull << 1)
 #define CON_F_EMERG_WRITE (1ull << 2)
+#define CON_PORT1 "org.outrigger.test"
 #define CON_DEVICE_READY 0u
 #define CON_PORT_ADD 1u
 #define CON_PORT_REMOVE 2u
