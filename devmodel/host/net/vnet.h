@@ -49,7 +49,7 @@ static inline bool vnet_mac_parse(const char *text, uint8_t ret[6])
 			v = (unsigned)((c | 32) - 'a' + 10);
 		else
 			return false;
-		mac[i / 3] = (uint8_t)(i % 3 ? mac[i / 3] << 4 | v : v);
+		mac[i / 3] = (uint8_t)(i % 3 ? (unsigned)mac[i / 3] << 4 | v : v);
 	}
 	for (unsigned i = 0; i < 6; i++)
 		any |= mac[i];
