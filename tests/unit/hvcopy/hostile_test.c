@@ -43,7 +43,7 @@ static void up(void)
 		assert_true(drv_add(&rig.drv[0], &seg[i], 1, DRV_DIRECT, i, NULL));
 	rig_notify(&rig, 0);
 	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(rig_pop(&rig, 0, &iov[i], &c[i]), 1);
+		assert_true(rig_pop_wait(&rig, 0, &iov[i], &c[i]));
 }
 
 static void kick(void)

@@ -160,6 +160,17 @@ int rig_pop(struct rig *r, unsigned q, struct iovec *iov, struct vring_chain *c)
 	return copyq_ops.pop(&r->dm, q, &r->dev[q], iov, VRING_SIZE_MAX, c);
 }
 
+bool rig_pop_wait(struct rig *r, unsigned q, struct iovec *iov, struct vring_chain *c)
+{
+	for (;;) {
+		int rc = rig_pop(r, q, iov, c);
+		if (rc)
+			return rc == 1;
+		if (!rig_wait(&r->rung))
+			return false;
+	}
+}
+
 void rig_push(struct rig *r, unsigned q, const struct vring_chain *c, uint32_t len)
 {
 	copyq_ops.push(&r->dm, q, &r->dev[q], c->id, c->ndesc, len);

@@ -51,6 +51,8 @@ bool rig_wait(sem_t *s);
 
 /** rig_pop / rig_push / rig_signal - the daemon. */
 int rig_pop(struct rig *r, unsigned q, struct iovec *iov, struct vring_chain *c);
+/** rig_pop_wait - a chain that is there, or that the service thread is about to hand on. False: none within 20 s. */
+bool rig_pop_wait(struct rig *r, unsigned q, struct iovec *iov, struct vring_chain *c);
 void rig_push(struct rig *r, unsigned q, const struct vring_chain *c, uint32_t len);
 void rig_signal(struct rig *r, unsigned q);
 
