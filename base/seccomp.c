@@ -153,13 +153,24 @@ static void build(struct prog *p, const int *extra, size_t n)
 	add(p, RET(SECCOMP_RET_KILL_PROCESS));
 }
 
+static bool contains(const int *calls, size_t n, int nr)
+{
+	for (size_t i = 0; i < n; i++)
+		if (calls[i] == nr)
+			return true;
+	return false;
+}
+
 int sandbox_seal(struct sandbox *sb, const int *extra, size_t n, struct err *err)
 {
 	struct prog p = {.n = 0};
 	if (chdir("/"))
 		return err_set(err, errno, "cannot leave the runtime directory: %s",
 			       strerror(errno));
-	setrlimit(RLIMIT_NPROC, &(struct rlimit){0, 0});
+	/* Threads are not on the list anyway. The kernel's own for io_uring count against the limit, and a ring that gets
+	 * none stalls. */
+	if (!contains(extra, n, SYS_io_uring_enter))
+		setrlimit(RLIMIT_NPROC, &(struct rlimit){0, 0});
 	build(&p, extra, n);
 	struct sock_fprog prog = {.len = p.n, .filter = p.f};
 	long rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog);
