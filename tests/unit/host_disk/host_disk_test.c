@@ -342,5 +342,5 @@ int main(void)
 		cmocka_unit_test(bad_requests_are_refused),
 	};
 	int failed = cmocka_run_group_tests_name("host_disk", tests, NULL, NULL);
-	return failed + faults_run();
+	return failed + faults_run() + block_run();
 }

@@ -178,22 +178,25 @@ static void make_file(struct rig *r, const char *dir)
 	free(data);
 }
 
-int rig_open(struct rig *r, const char *dir, const char *aio, const char *cache, bool readonly)
+void rig_begin(struct rig *r, const char *dir, const char *cache)
 {
-	*r = (struct rig){.direct = !strcmp(cache, "none")};
+	*r = (struct rig){.cache = cache, .direct = !strcmp(cache, "none")};
 	now_open = r;
 	make_file(r, dir);
+}
+
+static int use(struct rig *r, const char *path, const char *aio, bool readonly)
+{
 	int flags = (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC;
-	int fd[2] = {open(r->path, flags | (r->direct ? O_DIRECT : 0)), -1};
+	int fd[2] = {open(path, flags | (r->direct ? O_DIRECT : 0)), -1};
 	if (fd[0] < 0) {
 		print_message("no O_DIRECT in the temporary folder: skipped\n");
-		unlink(r->path);
-		close(r->fd);
+		rig_end(r);
 		return 1;
 	}
 	if (r->direct)
-		fd[1] = open(r->path, flags);
-	struct dm_setting set[] = {{"path", "x"}, {"aio", aio}, {"cache", cache}};
+		fd[1] = open(path, flags);
+	struct dm_setting set[] = {{"path", "x"}, {"aio", aio}, {"cache", r->cache}};
 	struct host_fd fds[] = {{"path", "disk", &fd[0]}, {"path", "disk", &fd[1]}};
 	assert_int_equal(dm_create(&r->dm, &counting, &env, r, set, 3, &r->err), 0);
 	r->arena = calloc(1, r->dm->arena_bytes);
@@ -212,14 +215,30 @@ int rig_open(struct rig *r, const char *dir, const char *aio, const char *cache,
 	return rc;
 }
 
+int rig_use(struct rig *r, const char *path)
+{
+	return use(r, path, "auto", false);
+}
+
+int rig_open(struct rig *r, const char *dir, const char *aio, const char *cache, bool readonly)
+{
+	rig_begin(r, dir, cache);
+	return use(r, r->path, aio, readonly);
+}
+
+void rig_end(struct rig *r)
+{
+	close(r->fd);
+	unlink(r->path);
+}
+
 void rig_close(struct rig *r)
 {
 	dm_host_disk.close(r->h);
 	dm_destroy(r->dm);
 	free(r->arena);
 	close(r->epfd);
-	close(r->fd);
-	unlink(r->path);
+	rig_end(r);
 }
 
 void rig_submit(struct rig *r, enum dm_disk_op op, uint32_t tag, uint64_t offset, void *buf,

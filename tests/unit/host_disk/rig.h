@@ -19,6 +19,7 @@ struct rig {
 	int epfd;
 	int fd; /* the test's own view of the file */
 	char path[64];
+	const char *cache;
 	bool direct;
 	int result[DM_DISK_TAGS]; /* PENDING: not done */
 	unsigned done, refused;	  /* refused: the disk_done that nobody may get */
@@ -45,6 +46,10 @@ extern struct rig_faults rig_faults;
  * 0 or the back-end's error; -ENOTSUP: no O_DIRECT here, and 1: skipped. */
 int rig_open(struct rig *r, const char *dir, const char *aio, const char *cache, bool readonly);
 void rig_close(struct rig *r);
+/** rig_begin, rig_use, rig_end - the parts of it: the file; the back-end over @path (aio=auto), as rig_open(); without it. */
+void rig_begin(struct rig *r, const char *dir, const char *cache);
+int rig_use(struct rig *r, const char *path);
+void rig_end(struct rig *r);
 
 /** rig_submit - starts a request of one buffer. rig_wait - runs until all that was submitted is done. */
 void rig_submit(struct rig *r, enum dm_disk_op op, uint32_t tag, uint64_t offset, void *buf,
@@ -56,5 +61,6 @@ int rig_do(struct rig *r, enum dm_disk_op op, uint64_t offset, void *buf, size_t
 uint8_t *rig_alloc(size_t bytes);
 void rig_fill(void *buf, size_t bytes, uint32_t seed);
 
-/** faults_run - the tests of faults_test.c; how many failed. */
+/** faults_run, block_run - the tests of those files; how many failed. */
 int faults_run(void);
+int block_run(void);
