@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ALL_QUEUES ((1u << COPY_QUEUES) - 1)
 #define STUCK_NS                                                                                   \
 	100000000 /* a service thread that does not end within this sits in a write: it gets a signal */
 #define STUCK_SIGNAL SIGUSR1 /* as the vCPUs: its handler does nothing */
@@ -93,8 +92,9 @@ static bool round_of_turns(struct copy *c)
 {
 	bool more = false;
 	atomic_store(&c->rung, 0);
-	for (unsigned q = 0; q < COPY_QUEUES; q++) {
+	for (uint32_t left = atomic_load(&c->alive); left; left &= left - 1) {
 		struct copy_turn t = {0};
+		unsigned q = (unsigned)__builtin_ctz(left);
 		lock_politely(c);
 		copy_queue_turn(c, q, &t);
 		pthread_mutex_unlock(&c->lock);
@@ -108,9 +108,9 @@ static bool interrupts(struct copy *c, bool on)
 {
 	bool some = false;
 	lock_politely(c);
-	for (unsigned q = 0; q < COPY_QUEUES; q++)
-		some |= copy_queue_interrupts(c, q, on) && !c->hostile &&
-			(c->status & STATUS_DRIVER_OK);
+	for (uint32_t left = atomic_load(&c->alive); left; left &= left - 1)
+		some |= copy_queue_interrupts(c, (unsigned)__builtin_ctz(left), on) &&
+			!c->hostile && (c->status & STATUS_DRIVER_OK);
 	pthread_mutex_unlock(&c->lock);
 	return some;
 }

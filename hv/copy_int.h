@@ -42,7 +42,6 @@ struct copy_queue {
 	uint16_t order[COPY_SIZE_MAX];
 	uint32_t order_head, order_n;
 	uint32_t area_head, area_tail;
-	bool starved; /* a chain waits for room */
 };
 
 struct copy {
@@ -59,6 +58,7 @@ struct copy {
 	pthread_t thread;
 	bool thread_runs;
 	_Atomic uint32_t stop, left;
+	_Atomic uint32_t alive; /* bit q: ready. Changes under the lock */
 	_Atomic uint32_t rung;	/* bit q: to be looked at */
 	_Atomic uint32_t awake; /* the service thread will look again by itself */
 

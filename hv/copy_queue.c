@@ -50,6 +50,7 @@ void copy_queue_stop(struct copy *c, unsigned q)
 		k->chain[i].out = false;
 	k->ring = (struct vring){0};
 	k->nring = k->nfree = 0;
+	atomic_fetch_and(&c->alive, ~(1u << q));
 }
 
 void copy_queue_start(struct copy *c, unsigned q)
@@ -74,7 +75,7 @@ void copy_queue_start(struct copy *c, unsigned q)
 	k->avail = k->used = 0;
 	k->order_head = k->order_n = 0;
 	k->area_head = k->area_tail = 0;
-	k->starved = false;
+	atomic_fetch_or(&c->alive, 1u << q);
 }
 
 bool copy_queue_interrupts(struct copy *c, unsigned q, bool on)

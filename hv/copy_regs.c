@@ -84,8 +84,18 @@ static void write_queue(struct copy *c, uint32_t offset, uint32_t value)
 	}
 }
 
+/* Acknowledgements and the like come with each interrupt: they need no lock. */
+static bool concerns_us(uint32_t offset)
+{
+	return offset == R_DRIVER_FEATURES || offset == R_DRIVER_FEATURES_SEL ||
+	       offset == R_QUEUE_SEL || offset == R_QUEUE_NUM || offset == R_QUEUE_READY ||
+	       (offset >= R_QUEUE_DESC_LOW && offset <= R_QUEUE_DEVICE_HIGH);
+}
+
 void copy_write_begin(struct copy *c, uint32_t offset, uint32_t value)
 {
+	if (!concerns_us(offset))
+		return;
 	copy_lock(c);
 	switch (offset) {
 	case R_DRIVER_FEATURES:
@@ -115,7 +125,7 @@ static void reset_locked(struct copy *c)
 /* Every queue that is ready: the driver may have filled them before DRIVER_OK, and may not notify again. */
 static void ring_all(struct copy *c)
 {
-	atomic_fetch_or(&c->rung, (1u << COPY_QUEUES) - 1);
+	atomic_fetch_or(&c->rung, atomic_load(&c->alive));
 	copy_wake(c);
 }
 
