@@ -114,11 +114,12 @@ void report_print_table(const struct report *r, FILE *out)
 			range);
 	}
 	fprintf(out, "\n");
+	size_t without = 0;
 	for (size_t i = 0; i < goals_count; i++) {
 		double value;
 		char text[32];
 		if (!goal_value(r, &goals[i], &value)) {
-			fprintf(out, "  not measured  %s\n", goals[i].text);
+			without++;
 			continue;
 		}
 		const struct report_row *row = report_find(r, goals[i].name);
@@ -126,6 +127,8 @@ void report_print_table(const struct report *r, FILE *out)
 		fprintf(out, "  %-12s  %s: %s\n", goal_met(&goals[i], value) ? "met" : "MISSED",
 			goals[i].text, text);
 	}
+	if (without)
+		fprintf(out, "  %zu further goals were not measured\n", without);
 }
 
 static void print_host(FILE *out)

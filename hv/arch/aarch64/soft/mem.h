@@ -72,9 +72,13 @@ typedef uint64_t __attribute__((may_alias)) mem64;
 
 /* MEM_PROBE_R / _W - declares e, the TLB entry of @va, or leaves for the slow path unless all of
  * @len bytes with elements of @esize are in one page and aligned: one compare (tlb.h). */
-#define MEM_PROBE(tag, va, len, esize)                                                             \
-	const struct tlb_entry *e = &c->tlb->e[tlb_index(va)];                                     \
+#define MEM_PROBE(tag, va, len, esize) MEM_PROBE_IN(c->tlb, tag, va, len, esize)
+#define MEM_PROBE_IN(view, tag, va, len, esize)                                                    \
+	const struct tlb_entry *e = &(view)->e[tlb_index(va)];                                     \
 	if (unlikely((((va) + ((len) - (esize))) & (~0xfffull | ((esize)-1))) != e->tag))          \
 	return slow_mem(c, o)
 #define MEM_PROBE_R(va, len, esize) MEM_PROBE(tag_r, va, len, esize)
+/* With EL0's rights: LDTR, STTR. */
+#define MEM_PROBE_EL0_R(va, esize) MEM_PROBE_IN(c->tlb_el[0], tag_r, va, esize, esize)
+#define MEM_PROBE_EL0_W(va, esize) MEM_PROBE_IN(c->tlb_el[0], tag_w, va, esize, esize)
 #define MEM_PROBE_W(va, len, esize) MEM_PROBE(tag_w, va, len, esize)

@@ -183,12 +183,39 @@ OP(op_dc_zva)
 	OP_NEXT();
 }
 
-/* LDTR, STTR, structures: always in full. */
-static OP(op_mem_any)
-{
-	return slow_mem(c, o);
-}
+/* LDTR, STTR: what Linux copies from and to user memory with. */
+#define LDTR(name, T, expr)                                                                        \
+	static OP(op_ldtr_##name)                                                                  \
+	{                                                                                          \
+		uint64_t va = XR(rn) + OFF;                                                        \
+		MEM_PROBE_EL0_R(va, sizeof(T));                                                    \
+		T m = MEM_HOST(const T, va);                                                       \
+		XR(rd) = (uint64_t)(expr);                                                         \
+		OP_NEXT();                                                                         \
+	}
+#define STTR(name, T)                                                                              \
+	static OP(op_sttr_##name)                                                                  \
+	{                                                                                          \
+		uint64_t va = XR(rn) + OFF;                                                        \
+		MEM_PROBE_EL0_W(va, sizeof(T));                                                    \
+		MEM_HOST(T, va) = (T)XR(rd);                                                       \
+		OP_NEXT();                                                                         \
+	}
+LDTR(b, mem8, m)
+LDTR(sx_b, mem8, SX(int8_t, m))
+LDTR(sw_b, mem8, SW(int8_t, m))
+LDTR(h, mem16, m)
+LDTR(sx_h, mem16, SX(int16_t, m))
+LDTR(sw_h, mem16, SW(int16_t, m))
+LDTR(w, mem32, m)
+LDTR(sx_w, mem32, SX(int32_t, m))
+LDTR(x, mem64, m)
+STTR(b, mem8)
+STTR(h, mem16)
+STTR(w, mem32)
+STTR(x, mem64)
 
+/* Structures: always in full. */
 static OP(op_mem_any_fp)
 {
 	OP_FP_CHECK();
@@ -214,6 +241,14 @@ static op_fn *const vec_fn[4][4][MODES] = {
 	{ROW(vstr_h), ROW(vldr_h)},
 	{ROW(vstr_s), ROW(vldr_s)},
 	{ROW(vstr_d), ROW(vldr_d)},
+};
+
+/* [size][opc] */
+static op_fn *const unpriv_fn[4][4] = {
+	{op_sttr_b, op_ldtr_b, op_ldtr_sx_b, op_ldtr_sw_b},
+	{op_sttr_h, op_ldtr_h, op_ldtr_sx_h, op_ldtr_sw_h},
+	{op_sttr_w, op_ldtr_w, op_ldtr_sx_w},
+	{op_sttr_x, op_ldtr_x},
 };
 
 static enum decode_result dec_literal(uint32_t w, struct op *o)
@@ -276,7 +311,7 @@ static enum decode_result dec_single(uint32_t w, struct op *o)
 	if (!o->fn || (unpriv && v))
 		return DEC_UNDEF;
 	if (unpriv)
-		o->fn = op_mem_any;
+		o->fn = unpriv_fn[size][opc];
 	/* A store's rd is read, a load's written. */
 	if (v)
 		o->rd = reg_n(w, 0);
