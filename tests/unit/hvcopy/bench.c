@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define SPAN_NS 300000000ull
+#define SLICE_NS 2000000ull
 
 static struct rig rig;
 static struct iovec iov[VRING_SIZE_MAX];
@@ -25,11 +26,28 @@ static unsigned segs(struct drv_seg *seg, uint32_t bytes, bool write, unsigned k
 	return n;
 }
 
-static void report(const char *how, uint32_t bytes, bool read, unsigned depth, uint64_t n,
-		   uint64_t ns)
+/* The best of many slices: the rest of the machine is in the others. */
+struct best {
+	uint64_t n, ns;
+	double ns_each;
+};
+
+static void best_add(struct best *b, uint64_t n, uint64_t ns)
+{
+	b->n += n;
+	b->ns += ns;
+	if (b->ns < SLICE_NS)
+		return;
+	double each = (double)b->ns / (double)b->n;
+	if (!b->ns_each || each < b->ns_each)
+		b->ns_each = each;
+	b->n = b->ns = 0;
+}
+
+static void report(const char *how, uint32_t bytes, bool read, unsigned depth, const struct best *b)
 {
 	printf("%-22s %6u bytes %-5s depth %2u  %8.0f ns a request\n", how, bytes,
-	       read ? "read" : "write", depth, (double)ns / (double)n);
+	       read ? "read" : "write", depth, b->ns_each);
 }
 
 static void run_map(uint32_t bytes, bool read, unsigned depth)
@@ -41,7 +59,8 @@ static void run_map(uint32_t bytes, bool read, unsigned depth)
 	vring_start(&r, &mem);
 	struct drv_seg seg[DRV_SEGS];
 	struct vring_chain c;
-	uint64_t n = 0, token, spent = 0, end = clock_now_ns() + SPAN_NS;
+	uint64_t token, end = clock_now_ns() + SPAN_NS;
+	struct best best = {0};
 	uint32_t len;
 	while (clock_now_ns() < end) {
 		for (unsigned i = 0; i < depth; i++)
@@ -49,15 +68,14 @@ static void run_map(uint32_t bytes, bool read, unsigned depth)
 		uint64_t t0 = clock_now_ns();
 		while (vring_pop(&r, &mem, iov, VRING_SIZE_MAX, &c) == 1) {
 			vring_push(&r, &mem, c.id, c.ndesc, (uint32_t)c.in_bytes);
-			n++;
 		}
 		vring_should_signal(&r, &mem);
 		vring_notify_on(&r, &mem);
-		spent += clock_now_ns() - t0;
+		best_add(&best, depth, clock_now_ns() - t0);
 		while (drv_reap(&rig.drv[0], &token, &len))
 			;
 	}
-	report("map", bytes, read, depth, n, spent);
+	report("map", bytes, read, depth, &best);
 	rig_fini(&rig);
 }
 
@@ -67,7 +85,8 @@ static void run_copy(uint32_t bytes, bool read, unsigned depth, bool thread)
 	rig_up(&rig, 128, VRING_F_EVENT_IDX | VRING_F_INDIRECT_DESC);
 	struct drv_seg seg[DRV_SEGS];
 	struct vring_chain c;
-	uint64_t n = 0, token, spent = 0, end = clock_now_ns() + SPAN_NS;
+	uint64_t token, end = clock_now_ns() + SPAN_NS;
+	struct best best = {0};
 	uint32_t len;
 	while (clock_now_ns() < end) {
 		for (unsigned i = 0; i < depth; i++)
@@ -88,10 +107,9 @@ static void run_copy(uint32_t bytes, bool read, unsigned depth, bool thread)
 		while (back < depth)
 			back += thread ? rig_reap(&rig, 0, &token, &len)
 				       : drv_reap(&rig.drv[0], &token, &len);
-		spent += clock_now_ns() - t0;
-		n += depth;
+		best_add(&best, depth, clock_now_ns() - t0);
 	}
-	report(thread ? "copy, service thread" : "copy", bytes, read, depth, n, spent);
+	report(thread ? "copy, service thread" : "copy", bytes, read, depth, &best);
 	rig_fini(&rig);
 }
 
