@@ -234,6 +234,7 @@ const struct dm_host dm_host_net = {
 	.syscalls =
 		(const struct dm_syscall[]){
 			DM_SYSCALL(accept4, "the peer of a socket that listens"),
+			DM_SYSCALL(setsockopt, "its send buffer"),
 			DM_SYSCALL(ioctl, "offloads of a tap device; how full a socket is"),
 			{}},
 	.open = net_open,
