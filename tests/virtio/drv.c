@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/virtio/drv.h"
-#include <string.h>
 
 void drv_w64(struct drv *d, uint32_t offset, uint64_t value)
 {
@@ -18,7 +17,7 @@ struct drv_area drv_alloc(struct drv *d, uint64_t bytes, uint64_t align)
 	a.at = d->ram + at;
 	a.gpa = d->gpa + at;
 	a.bytes = bytes;
-	memset(a.at, 0, bytes);
+	__builtin_memset(a.at, 0, bytes);
 	return a;
 }
 

@@ -4,7 +4,8 @@
  * The driver's side of virtio over MMIO (virtio 1.2, sections 2, 3 and 4.2), for tests.
  *
  * Theory of operation. A test reaches its device through struct drv_access, so the same code drives a daemon over its
- * port and, in a bare-metal guest, a device behind real loads and stores. It needs no libc beyond memcpy and memset.
+ * port and, in a bare-metal guest, a device behind real loads and stores. It needs no libc but a
+ * memset for the compiler to call.
  * It is a correct driver as long as it is used as one, and a tool for writing a wrong one: addresses, lengths and flags
  * of a chain go into the ring as they are given, ring areas and indices are open to everybody.
  *

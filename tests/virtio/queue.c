@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/virtio/drv.h"
-#include <string.h>
 
 bool drv_queue_make(struct drv *d, struct drv_queue *q, unsigned index, uint16_t size)
 {
-	memset(q, 0, sizeof(*q));
+	__builtin_memset(q, 0, sizeof(*q));
 	drv_w32(d, DRV_QUEUE_SEL, index);
 	uint32_t max = drv_r32(d, DRV_QUEUE_NUM_MAX);
 	if (size > DRV_QUEUE_MAX)
