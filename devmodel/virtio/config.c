@@ -48,6 +48,7 @@ void virtio_dm_resume(struct dm *dm, void *state)
 	virtio_prepare(dm);
 	/* Every doorbell is rung now, of queues that there are not as well. */
 	v->stale = UINT64_MAX;
+	fresh_resume(dm, state);
 	if (m->resume)
 		m->resume(dm, state);
 	else

@@ -5,14 +5,14 @@
  * Theory of operation. What a model does in one call is committed when the call is over; a daemon that is killed before that
  * has done nothing, but what it wrote into a ring stays there. A split ring tells its successor all it has to know:
  * used.idx says how many chains were given back, and the available ring still holds them. A packed ring does not: a used
- * descriptor lies where the chain's first one was, and nobody can tell any more how many entries the chain took,
- * that is, where the next one begins (2.8.6). So such a ring is only written to when the chain's length
- * is in a committed state: a push of a chain that was popped since the last commit waits for the next one, and the
- * first thing that work() does after it is to show it to the driver and to interrupt. That costs a commit only when nothing else is to be done,
- * since the next turn goes into the same one.
+ * descriptor lies where the chain's first one was, and nobody can tell how many entries that chain took, that is, where the next
+ * one begins (2.8.6). So such a ring is written to only when a committed state knows the chain: a push of a chain that was popped since
+ * the last commit waits for the next one, and the first thing that work() does after it is to show it to the driver and
+ * to interrupt. That costs a commit only when there is nothing else to do, since the next turn goes into the same one.
  *
- * Killed between the two: virtio_adopt() finds the used descriptors of those that were shown already, and the list says their
- * lengths; the rest is shown by the successor.
+ * Killed after that commit: the successor has the list in its order, and vring_published() says of each entry whether it was shown.
+ *
+ * A chain that was popped before the last commit is pushed at once, and found by vring_adopt().
  */
 #include "devmodel/virtio/transport.h"
 
@@ -35,22 +35,24 @@ static void remove_at(struct virtio *v, unsigned at)
 bool fresh_begin(struct dm *dm, void *state)
 {
 	struct virtio *v = state;
-	uint32_t queues = 0, now = (uint32_t)dm->commits;
+	uint32_t now = (uint32_t)dm->commits, signal = v->signal;
+	bool did = false;
 	if (!v->nfresh || v->fresh_at == now)
 		return false;
 	unsigned n = v->nfresh;
 	v->nfresh = 0;
+	v->signal = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct virtio_fresh *f = &v->fresh[i];
 		if (!f->pushed)
 			continue; /* in flight, and committed as such */
 		virtio_ring_push(dm, state, f->queue, f->id, f->ndesc, f->len);
-		queues |= 1u << f->queue;
+		did = true;
 	}
 	for (unsigned q = 0; q < v->nqueues; q++)
-		if (queues >> q & 1)
+		if (signal >> q & 1)
 			virtio_ring_signal(dm, state, q);
-	return queues;
+	return did;
 }
 
 bool fresh_room(const struct virtio *v)
@@ -82,10 +84,10 @@ bool fresh_push(struct virtio *v, unsigned q, uint16_t id, uint32_t len)
 	return true;
 }
 
-bool fresh_waiting(const struct virtio *v)
+bool fresh_waiting(const struct virtio *v, unsigned q)
 {
 	for (unsigned i = 0; i < v->nfresh; i++)
-		if (v->fresh[i].pushed)
+		if (v->fresh[i].pushed && (q == ANY_QUEUE || v->fresh[i].queue == q))
 			return true;
 	return false;
 }
@@ -97,12 +99,19 @@ void fresh_drop(struct virtio *v, unsigned q)
 			remove_at(v, i - 1);
 }
 
-unsigned fresh_adopt(struct virtio *v, unsigned q, uint16_t id)
+void fresh_resume(struct dm *dm, void *state)
 {
-	unsigned i = find(v, q, id);
-	if (i == v->nfresh || !v->fresh[i].pushed)
-		return 0;
-	unsigned n = v->fresh[i].ndesc;
-	remove_at(v, i);
-	return n;
+	struct virtio *v = state;
+	uint32_t done = 0; /* queues of which the first entry was found that is not shown */
+	unsigned n = 0;
+	for (unsigned i = 0; i < v->nfresh; i++) {
+		struct virtio_fresh f = v->fresh[i];
+		if (f.pushed && !(done >> f.queue & 1)) {
+			if (virtio_ring_skip(dm, state, f.queue, f.id, f.ndesc))
+				continue;
+			done |= 1u << f.queue;
+		}
+		v->fresh[n++] = f;
+	}
+	v->nfresh = n;
 }

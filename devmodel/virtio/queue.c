@@ -81,6 +81,18 @@ static bool direct_available(void *ctx, unsigned q, const struct vring *r)
 	return vring_available(r, ctx);
 }
 
+static bool direct_published(void *ctx, unsigned q, const struct vring *r)
+{
+	(void)q;
+	return vring_published(r, ctx);
+}
+
+static void direct_skip(void *ctx, unsigned q, struct vring *r, uint16_t id, uint16_t ndesc)
+{
+	(void)ctx, (void)q;
+	vring_skip(r, id, ndesc);
+}
+
 static void direct_adopt(void *ctx, unsigned q, struct vring *r,
 			 unsigned (*seen)(void *ctx, uint16_t id), void *seen_ctx)
 {
@@ -98,6 +110,8 @@ static const struct dm_queue_ops direct_ops = {
 	.notify_on = direct_notify_on,
 	.notify_off = direct_notify_off,
 	.available = direct_available,
+	.published = direct_published,
+	.skip = direct_skip,
 	.adopt = direct_adopt,
 };
 
@@ -148,6 +162,7 @@ void virtio_queue_stop(struct dm *dm, void *state, unsigned q)
 		v->stale |= 1ull << q; /* its doorbell may have been rung and not served yet */
 	v->more &= ~(1u << q);
 	v->unarmed &= ~(1u << q);
+	v->signal &= ~(1u << q);
 	fresh_drop(v, q);
 	ops->stop(ctx, q, virtio_queue(state, q));
 }
@@ -252,6 +267,8 @@ void virtio_ring_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint1
 
 void virtio_signal(struct dm *dm, void *state, unsigned q)
 {
+	if (fresh_waiting(state, q))
+		((struct virtio *)state)->signal |= 1u << q;
 	virtio_ring_signal(dm, state, q);
 }
 
@@ -365,7 +382,7 @@ bool virtio_dm_work(struct dm *dm, void *state)
 	struct virtio *v = state;
 	virtio_prepare(dm);
 	/* Pushes of this very interval wait for the commit that a `true` brings about. */
-	bool did = fresh_begin(dm, state) || fresh_waiting(v) || v->unarmed;
+	bool did = fresh_begin(dm, state) || fresh_waiting(v, ANY_QUEUE) || v->unarmed;
 	if (v->unarmed)
 		rearm_all(dm, state);
 	if (!v->more || !virtio_live(state))
@@ -383,19 +400,15 @@ bool virtio_dm_work(struct dm *dm, void *state)
 
 /* ---- after a crash ------------------------------------------------------------------------------------ */
 
-struct adoption {
-	struct virtio *v;
-	unsigned q;
-	unsigned (*seen)(void *ctx, uint16_t id);
-	void *seen_ctx;
-};
-
-/* Chains whose push waited for the commit are ours; the model has forgotten them. */
-static unsigned adopt_one(void *ctx, uint16_t id)
+bool virtio_ring_skip(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc)
 {
-	struct adoption *a = ctx;
-	unsigned n = fresh_adopt(a->v, a->q, id);
-	return n ? n : a->seen(a->seen_ctx, id);
+	void *ctx;
+	const struct dm_queue_ops *ops = ops_of(dm, &ctx);
+	struct vring *r = virtio_queue(state, q);
+	if (!virtio_queue_live(state, q) || !ops->published || !ops->published(ctx, q, r))
+		return false;
+	ops->skip(ctx, q, r, id, ndesc);
+	return true;
 }
 
 void virtio_adopt(struct dm *dm, void *state, unsigned q, unsigned (*seen)(void *ctx, uint16_t id),
@@ -406,8 +419,7 @@ void virtio_adopt(struct dm *dm, void *state, unsigned q, unsigned (*seen)(void 
 	if (!virtio_queue_live(state, q))
 		return;
 	struct vring *r = virtio_queue(state, q);
-	struct adoption a = {state, q, seen, seen_ctx};
-	ops->adopt(ctx, q, r, adopt_one, &a);
+	ops->adopt(ctx, q, r, seen, seen_ctx);
 	if (r->error)
 		virtio_broken(dm, state, q, vring_error_text(r->error));
 }

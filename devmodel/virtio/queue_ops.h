@@ -24,6 +24,9 @@ struct dm_queue_ops {
 	bool (*notify_on)(void *ctx, unsigned q, struct vring *r);
 	void (*notify_off)(void *ctx, unsigned q, struct vring *r);
 	bool (*available)(void *ctx, unsigned q, const struct vring *r);
+	/** published, skip - vring_published(), vring_skip(). NULL: the rings are never packed. */
+	bool (*published)(void *ctx, unsigned q, const struct vring *r);
+	void (*skip)(void *ctx, unsigned q, struct vring *r, uint16_t id, uint16_t ndesc);
 	void (*adopt)(void *ctx, unsigned q, struct vring *r,
 		      unsigned (*seen)(void *ctx, uint16_t id), void *seen_ctx);
 };

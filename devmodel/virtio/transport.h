@@ -67,6 +67,8 @@ void virtio_kick_all(void *state);
 void virtio_ring_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc,
 		      uint32_t len);
 void virtio_ring_signal(struct dm *dm, void *state, unsigned q);
+/** virtio_ring_skip - after a crash: true if the next push to the ring, that of this chain, was done already. */
+bool virtio_ring_skip(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc);
 
 /* fresh.c: pushes that wait for a commit. */
 /** fresh_begin - at every entry: if there was a commit since, shows the driver what waited for it. True: it did. */
@@ -78,12 +80,13 @@ void fresh_popped(struct dm *dm, struct virtio *v, unsigned q, const struct vrin
 void fresh_unpopped(struct virtio *v, unsigned q, uint16_t id);
 /** fresh_push - true: the chain is one of those, and its push waits. */
 bool fresh_push(struct virtio *v, unsigned q, uint16_t id, uint32_t len);
-/** fresh_waiting - is there a push that waits? */
-bool fresh_waiting(const struct virtio *v);
+/** fresh_waiting - is there a push that waits, of queue @q or of ANY_QUEUE? */
+#define ANY_QUEUE UINT32_MAX
+bool fresh_waiting(const struct virtio *v, unsigned q);
 /** fresh_drop - forgets those of queue @q. */
 void fresh_drop(struct virtio *v, unsigned q);
-/** fresh_adopt - after a crash: was the chain given back already? Its ring entries (and it waits no more); 0: unknown. */
-unsigned fresh_adopt(struct virtio *v, unsigned q, uint16_t id);
+/** fresh_resume - after a crash: forgets those that the driver sees already. */
+void fresh_resume(struct dm *dm, void *state);
 
 /** virtio_show_queue - the registers of the selected queue show what it is. */
 void virtio_show_queue(void *state);

@@ -60,7 +60,7 @@ struct virtio {
 	uint32_t unarmed;     /* bit q: found empty, and the driver not asked to notify yet */
 	uint32_t turn;	      /* the queue that more is served for next */
 	uint32_t device_id;   /* a constant: the table is shared by all models */
-	uint32_t reserved;    /* 0: keeps config[] a multiple of 8 away from the start */
+	uint32_t signal;      /* bit q: signal queue q once its pushes that wait for a commit are done */
 	uint64_t stale;	      /* bit q: one late doorbell, rung before a reset, is no error of the driver */
 	uint32_t nfresh, fresh_at; /* chains below, and the commit that they follow (low half) */
 	struct virtio_fresh fresh[VIRTIO_FRESH];
@@ -101,6 +101,9 @@ struct virtio_model {
 	 * are notified after it. */
 	void (*resume)(struct dm *dm, void *state);
 	void (*inspect)(struct dm *dm, const void *state, struct dm_text *text);
+	/** check - a saved state came from outside: false if an index of the model's own would lead out of it. The transport has
+	 * checked its part, and the rings. */
+	bool (*check)(struct dm *dm, const void *state);
 };
 
 #define VIRTIO_BUDGET 64u /* chains per turn and queue */
@@ -115,7 +118,7 @@ void virtio_unpop(struct dm *dm, void *state, unsigned q, const struct vring_cha
 /** virtio_push - gives a chain back with @len bytes written, and counts one request. Ignored if the queue is not live.
  * A chain of a packed ring that was popped in the same call is shown to the driver after the commit, by the next work(). */
 void virtio_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc, uint32_t len);
-/** virtio_signal - after pushes: interrupts the driver if it wants that. Pushes that wait for a commit signal by themselves. */
+/** virtio_signal - after pushes: interrupts the driver if it wants that. What waits for a commit does so then. */
 void virtio_signal(struct dm *dm, void *state, unsigned q);
 /** virtio_rearm - the queue was emptied: asks for notifications; true: there is more, pop again. The transport does so
  * by itself after the model's queue(), and in the next turn of work, for a queue whose last virtio_pop() gave 0. */
@@ -159,6 +162,8 @@ void virtio_dm_write(struct dm *dm, void *state, const struct dm_io *io);
 void virtio_dm_doorbell(struct dm *dm, void *state, unsigned index);
 bool virtio_dm_work(struct dm *dm, void *state);
 void virtio_dm_resume(struct dm *dm, void *state);
+size_t virtio_dm_save(struct dm *dm, const void *state, void *buf, size_t max);
+int virtio_dm_load(struct dm *dm, void *state, uint32_t version, const void *buf, size_t len);
 void virtio_dm_inspect(struct dm *dm, const void *state, struct dm_text *text);
 
 /** VIRTIO_OPTIONS - options of every virtio model; put first into its option table. */
@@ -179,7 +184,8 @@ void virtio_dm_inspect(struct dm *dm, const void *state, struct dm_text *text);
 					      {}},                                                 \
 	.irqs = 1, .dma = true, .extra = (model), .reset = virtio_dm_reset,                        \
 	.write = virtio_dm_write, .doorbell = virtio_dm_doorbell, .work = virtio_dm_work,          \
-	.resume = virtio_dm_resume, .inspect = virtio_dm_inspect,                                  \
+	.resume = virtio_dm_resume, .save = virtio_dm_save, .load = virtio_dm_load,                \
+	.inspect = virtio_dm_inspect,                                                              \
 	.fdt = {.node = "virtio_mmio",                                                             \
 		.compatible = (const char *const[]){"virtio,mmio", NULL},                          \
 		.dma_coherent = true}

@@ -143,6 +143,30 @@ static void killed_with_buffers_outstanding(void **state)
 	assert_false(dmt_r32(f->t, R_STATUS) & VIRTIO_S_NEEDS_RESET);
 }
 
+/* A driver that polls has refilled the whole ring, over the used descriptors, before the successor looks. */
+static void killed_with_a_full_ring(void **state)
+{
+	struct fix *f = *state;
+	uint32_t out = 0;
+	td_queue(&f->d, 3, 4);
+	for (unsigned round = 0; round < 20; round++) {
+		while (__builtin_popcount(out) < 4)
+			add(f, 3, 1, &out);
+		dm_doorbell(f->t->dm, 3);
+		dmt_settle(f->t);
+		if (round & 1)
+			dm_work(f->t->dm); /* shown, not committed */
+		reap(f, 3, &out);
+		while (__builtin_popcount(out) < 4)
+			add(f, 3, 1, &out);
+		dmt_crash(f->t);
+		reap(f, 3, &out);
+		assert_int_equal(out, 0);
+		assert_int_equal(f->s->q[3].inflight, 0);
+	}
+	assert_false(dmt_r32(f->t, R_STATUS) & VIRTIO_S_NEEDS_RESET);
+}
+
 /* Nothing of a packed ring is written before the commit that knows of it. */
 static void packed_pushes_wait_for_the_commit(void **state)
 {
@@ -206,10 +230,10 @@ static void a_broken_device_stays_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(killed_before_the_commit),		  BOTH(killed_after_the_commit),
-		BOTH(killed_with_buffers_outstanding),	  BOTH(packed_pushes_wait_for_the_commit),
-		BOTH(a_stopped_queue_forgets_what_waits), BOTH(a_crash_is_no_error_of_the_driver),
-		BOTH(a_broken_device_stays_broken),
+		BOTH(killed_before_the_commit),		 BOTH(killed_after_the_commit),
+		BOTH(killed_with_buffers_outstanding),	 BOTH(killed_with_a_full_ring),
+		BOTH(packed_pushes_wait_for_the_commit), BOTH(a_stopped_queue_forgets_what_waits),
+		BOTH(a_crash_is_no_error_of_the_driver), BOTH(a_broken_device_stays_broken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

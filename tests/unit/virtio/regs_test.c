@@ -249,6 +249,45 @@ static void inspect_names_features_and_queues(void **state)
 	free(s);
 }
 
+/* What comes from outside is checked before anything runs on it. */
+static void a_state_with_bad_indices_is_not_loaded(void **state)
+{
+	struct dm_test *t = *state;
+	struct td d;
+	td_negotiate(&d, t, VRING_F_VERSION_1 | VRING_F_RING_PACKED);
+	td_queue(&d, 0, 8);
+	td_ok(&d);
+	struct tmodel good = *tm_state(t->dm);
+	const struct bad {
+		size_t offset;
+		uint32_t value;
+	} bad[] = {{offsetof(struct tmodel, v.nqueues), 5},
+		   {offsetof(struct tmodel, v.nfresh), VIRTIO_FRESH + 1},
+		   {offsetof(struct tmodel, v.more), 1u << 4},
+		   {offsetof(struct tmodel, v.unarmed), 1u << 31},
+		   {offsetof(struct tmodel, v.turn), 33},
+		   {offsetof(struct tmodel, v.device_id), 1},
+		   {offsetof(struct tmodel, q[0].desc), 3},
+		   {offsetof(struct tmodel, q[0].avail), 8},
+		   {offsetof(struct tmodel, q[0].size), 0}};
+	uint8_t *blob;
+	size_t len;
+	struct err err;
+	assert_int_equal(dm_save(t->dm, &blob, &len), 0);
+	assert_int_equal(dm_load(t->dm, blob, len, &err), 0);
+	assert_memory_equal(&good, tm_state(t->dm), sizeof(good));
+	free(blob);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		*tm_state(t->dm) = good;
+		memcpy((uint8_t *)tm_state(t->dm) + bad[i].offset, &bad[i].value,
+		       bad[i].offset >= sizeof(struct virtio) ? 2 : 4);
+		assert_int_equal(dm_save(t->dm, &blob, &len), 0);
+		assert_int_not_equal(dm_load(t->dm, blob, len, &err), 0);
+		free(blob);
+	}
+	*tm_state(t->dm) = good;
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -267,6 +306,7 @@ int main(void)
 		T(a_reset_that_changes_the_config_changes_the_generation),
 		cmocka_unit_test(ways_of_reading),
 		T(inspect_names_features_and_queues),
+		T(a_state_with_bad_indices_is_not_loaded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
