@@ -109,8 +109,8 @@ static bool interrupts(struct copy *c, bool on)
 	bool some = false;
 	lock_politely(c);
 	for (uint32_t left = atomic_load(&c->alive); left; left &= left - 1)
-		some |= copy_queue_interrupts(c, (unsigned)__builtin_ctz(left), on) &&
-			!c->hostile && (c->status & STATUS_DRIVER_OK);
+		some |= copy_queue_interrupts(c, (unsigned)__builtin_ctz(left), on) && c->serving &&
+			(c->status & STATUS_DRIVER_OK);
 	pthread_mutex_unlock(&c->lock);
 	return some;
 }

@@ -44,7 +44,8 @@ int copy_channel_fd(const struct copy *c);
 int copy_kick_fd(const struct copy *c);
 
 /** copy_write_begin / _end - the guest writes @value (32 bits) to the register at @offset: before and after the daemon has
- * served it, or would have. A vCPU thread. */
+ * served it, or would have: also while there is none, for a guest that resets a dead device uses its memory for other
+ * things. A vCPU thread. */
 void copy_write_begin(struct copy *c, uint32_t offset, uint32_t value);
 void copy_write_end(struct copy *c, uint32_t offset, uint32_t value);
 
@@ -53,6 +54,10 @@ void copy_doorbell(struct copy *c, unsigned vcpu, uint32_t q);
 
 /** copy_serving - a daemon serves from now on: looks at all queues. Any thread. */
 void copy_serving(struct copy *c);
+
+/** copy_cut - the daemon is gone, or not to be listened to. What it has stays with it until another one serves, or the guest
+ * stops the queue. Any thread. */
+void copy_cut(struct copy *c);
 
 /** copy_reset - the VM resets: all queues stop. */
 void copy_reset(struct copy *c);

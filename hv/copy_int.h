@@ -67,7 +67,7 @@ struct copy {
 	/* registers */
 	uint32_t status, queue_sel, features_sel;
 	uint64_t features;
-	bool hostile; /* its daemon wrote nonsense: nothing is read from it until another one serves */
+	bool serving; /* there is a daemon that serves; else nothing is read from the channel */
 	struct copy_counts counts;
 	struct iovec iov[VRING_SIZE_MAX];
 	struct copy_queue queue[COPY_QUEUES];

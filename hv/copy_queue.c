@@ -286,11 +286,11 @@ static const char *take_back(struct copy *c, unsigned q, struct copy_turn *t)
 void copy_queue_turn(struct copy *c, unsigned q, struct copy_turn *t)
 {
 	struct copy_queue *k = &c->queue[q];
-	if (!k->ring.ready || c->hostile || !(c->status & STATUS_DRIVER_OK))
+	if (!k->ring.ready || !c->serving || !(c->status & STATUS_DRIVER_OK))
 		return;
 	t->hostile = take_back(c, q, t);
 	if (t->hostile) {
-		c->hostile = true;
+		c->serving = false;
 		return;
 	}
 	offer(c, q, t);

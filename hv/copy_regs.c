@@ -160,7 +160,14 @@ void copy_reset(struct copy *c)
 void copy_serving(struct copy *c)
 {
 	copy_lock(c);
-	c->hostile = false;
+	c->serving = true;
 	copy_unlock(c);
 	ring_all(c);
+}
+
+void copy_cut(struct copy *c)
+{
+	copy_lock(c);
+	c->serving = false;
+	copy_unlock(c);
 }

@@ -83,6 +83,8 @@ static void device_cut(struct device *d)
 {
 	if (d->slot)
 		atomic_store(&d->slot->daemon_pid, 0);
+	if (d->copy)
+		copy_cut(d->copy);
 	watch_stop(&d->dock_watch);
 	watch_stop(&d->pid_watch);
 	fd_close(&d->dock_fd);

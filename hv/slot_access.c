@@ -482,13 +482,30 @@ static enum access_result copied_write(struct slot *s, const struct bus_range *r
 	return res;
 }
 
+static bool is_copied_write(const struct slot *s, const struct bus_range *r, unsigned len,
+			    bool is_write)
+{
+	return __builtin_expect(s->copy && is_write && len == 4 && r->index == 0, 0);
+}
+
 static enum access_result serving_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
 					 const _Atomic uint32_t *stop, uint32_t offset,
 					 unsigned len, bool is_write, uint64_t *data)
 {
-	if (__builtin_expect(s->copy && is_write && len == 4 && r->index == 0, 0))
+	if (is_copied_write(s, r, len, is_write))
 		return copied_write(s, r, vcpu, stop, offset, data);
 	return way_access(s, r, vcpu, stop, offset, len, is_write, data);
+}
+
+/* Nobody serves. */
+static enum access_result absent_access(struct slot *s, const struct bus_range *r, uint32_t offset,
+					unsigned len, bool is_write, uint64_t *data)
+{
+	if (is_copied_write(s, r, len, is_write)) {
+		copy_write_begin(s->copy, offset, (uint32_t)*data);
+		copy_write_end(s->copy, offset, (uint32_t)*data);
+	}
+	return policy_answer(s, len, is_write, data);
 }
 
 enum access_result slot_access(struct slot *s, const struct bus_range *r, unsigned vcpu,
@@ -502,7 +519,7 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 	if (__builtin_expect(SLOT_WORD_STATE(w) == SLOT_SERVING, 1) || between_daemons(s, w))
 		res = serving_access(s, r, vcpu, stop, (uint32_t)offset, len, is_write, data);
 	else
-		res = policy_answer(s, len, is_write, data);
+		res = absent_access(s, r, (uint32_t)offset, len, is_write, data);
 	atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
 	return res;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a copied device and its guest see: the same as with rings in granted memory. */
+#include "hv/slot.h"
 #include "rig.h"
 #include <errno.h>
 #include <sched.h>
@@ -395,6 +396,56 @@ static void test_stop_forgets(void **s)
 	}
 }
 
+static void no_line(void *opaque, unsigned irq, bool level)
+{
+	(void)opaque, (void)irq, (void)level;
+}
+
+static void no_pulse(void *opaque, unsigned irq)
+{
+	(void)opaque, (void)irq;
+}
+
+static void no_change(void *opaque)
+{
+	(void)opaque;
+}
+
+/* A guest that resets a device whose daemon is gone: its buffers are its own again. */
+static void test_a_reset_without_a_daemon_counts(void **s)
+{
+	(void)s;
+	static const struct slot_ops slot_ops = {no_line, no_pulse, no_change};
+	const uint32_t irq = 3;
+	struct slot_config cfg = {.name = "dut",
+				  .vcpus = 1,
+				  .lines = 1,
+				  .irqs = &irq,
+				  .policy = POLICY_ONES,
+				  .state_bytes = 64,
+				  .ops = &slot_ops};
+	struct slot *slot;
+	struct err err = {0};
+	struct vring_chain c;
+	struct copy_counts n;
+	uint64_t zero = 0;
+	rig_up(&rig, 8, 0);
+	assert_true(drv_add(&rig.drv[0], &one, 1, DRV_DIRECT, 0, NULL));
+	rig_notify(&rig, 0);
+	assert_true(rig_pop_wait(&rig, 0, iov, &c));
+	assert_int_equal(slot_create(&cfg, &slot, &err), 0);
+	slot->copy = rig.copy;
+	struct bus_range range = {.space = BUS_MMIO, .widths = 15, .size = 512, .slot = slot};
+	copy_counts(rig.copy, &n);
+	assert_int_equal(n.outstanding, 1);
+	assert_false(slot_access_now(slot, &range, 0, 0x70, 4, true, &zero));
+	assert_int_equal(slot_access(slot, &range, 0, NULL, 0x70, 4, true, &zero), ACCESS_OK);
+	copy_counts(rig.copy, &n);
+	assert_int_equal(n.outstanding, 0);
+	slot_destroy(slot);
+	rig_fini(&rig);
+}
+
 static unsigned seen(void *ctx, uint16_t id)
 {
 	(void)id;
@@ -482,6 +533,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_moves_before_driver_ok),
 		cmocka_unit_test(test_errors_of_the_guest_reach_the_device),
 		cmocka_unit_test(test_stop_forgets),
+		cmocka_unit_test(test_a_reset_without_a_daemon_counts),
 		cmocka_unit_test(test_a_daemon_that_dies),
 		cmocka_unit_test(test_interrupts_are_as_the_driver_wants),
 	};

@@ -192,6 +192,38 @@ static void test_another_daemon_is_heard_again(void **s)
 	rig_fini(&rig);
 }
 
+/* A daemon that is cut off, say for something else that it did, reaches no memory any more; the next one gives its buffers back. */
+static void test_a_daemon_that_was_cut_off(void **s)
+{
+	(void)s;
+	up();
+	uint64_t token;
+	uint32_t len;
+	copy_cut(rig.copy);
+	put_used(0, c[0].id, 64);
+	put16(COPY_DEVICE + 2, 1);
+	kick();
+	rig_notify(&rig, 0);
+	copy_reset(rig.copy); /* ends only when nobody works */
+	rig_fini(&rig);
+	up();
+	copy_cut(rig.copy);
+	put_used(0, c[0].id, 64);
+	put16(COPY_DEVICE + 2, 1);
+	kick();
+	assert_false(drv_reap(&rig.drv[0], &token, &len));
+	rig_write(&rig, 0x70,
+		  0); /* the guest gives up on the device, and uses its memory for something else */
+	memset(guest_ptr(&rig.g, GUEST_BUFFERS), 0x44, 4096);
+	copy_serving(rig.copy);
+	kick();
+	rig_notify(&rig, 0);
+	copy_reset(rig.copy);
+	for (unsigned i = 0; i < 4096; i++)
+		assert_int_equal(guest_ptr(&rig.g, GUEST_BUFFERS)[i], 0x44);
+	rig_fini(&rig);
+}
+
 /* ---- random bytes --------------------------------------------------------------------------------------------- */
 
 struct scribbler {
@@ -267,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_spoilt_descriptors_move_nothing),
 		cmocka_unit_test(test_spoilt_header),
 		cmocka_unit_test(test_another_daemon_is_heard_again),
+		cmocka_unit_test(test_a_daemon_that_was_cut_off),
 		cmocka_unit_test(test_random_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,7 @@ void rig_init(struct rig *r)
 	r->dm.mem = &r->channel;
 	r->dm.copied = true;
 	r->dm.copy_kick_fd = copy_kick_fd(r->copy);
+	copy_serving(r->copy);
 	r->dev[0].size_max = r->dev[1].size_max = VRING_SIZE_MAX;
 }
 
