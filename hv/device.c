@@ -221,6 +221,12 @@ static void on_serving(struct device *d, const Outrigger__Serving *s)
 	d->stage = STAGE_UP;
 	atomic_store(&d->slot->daemon_pid, d->pid);
 	slot_serve(d->slot);
+	if (d->vm->paused) { /* it came back into a VM that stands still */
+		Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
+		m.kind_case = OUTRIGGER__TO_DAEMON__KIND_QUIESCE;
+		m.quiesce = true;
+		ctl_send(d->ctl, &m.base, 0);
+	}
 	if (d->copy)
 		copy_serving(d->copy);
 	slot_lines_sample(d->slot); /* a resumed device's lines may already be up */
@@ -322,6 +328,8 @@ static void on_message(struct device *d, const Outrigger__FromDaemon *m)
 {
 	if (d->stage == STAGE_UP && on_answer(d, m))
 		return;
+	if (d->stage == STAGE_UP && !m->id && m->kind_case == OUTRIGGER__FROM_DAEMON__KIND_OK)
+		return; /* to pause and resume, whose answers nobody waits for */
 	if (!in_turn(d, m->kind_case)) {
 		log_warn_limited("device=%s sent message %d out of turn: ignored", d->cfg->name,
 				 (int)m->kind_case);

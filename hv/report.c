@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hv/report.h"
 #include "hv/device.h"
+#include "hv/pause.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -182,7 +183,7 @@ static void reply_status(struct vm *vm, uint64_t id)
 		exits[i] = atomic_load(&vm->vcpus[i].exits);
 		instructions[i] = st.instructions;
 	}
-	v.state = text(state_names[vm->state]);
+	v.state = text(vm->paused && vm->state == VM_RUNNING ? "paused" : state_names[vm->state]);
 	v.engine = text(vm->ops->name);
 	v.uptime_ns = clock_now_ns() - vm->created_ns;
 	v.n_vcpu_exits = v.n_vcpu_instructions = vm->n_vcpus;
@@ -271,6 +272,12 @@ static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_INSPECT:
 		ask_device(vm, q->id, q->inspect, false);
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_PAUSE:
+		vm_pause(vm, q->id);
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_RESUME:
+		vm_resume(vm, q->id);
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_EXPECT:
 		expect_daemon(vm, q->id, q->expect);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hv/vcpu.h"
+#include "hv/pause.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -224,6 +225,11 @@ static void *vcpu_main(void *arg)
 			if (!reset_meet(v))
 				break;
 			x = (struct vm_exit){0};
+		}
+		if (__builtin_expect(atomic_load_explicit(&vm->pause_wanted, memory_order_relaxed),
+				     0)) {
+			pause_wait(v);
+			continue;
 		}
 		vm->ops->vcpu_run(v->ev, &x);
 		/* One writer: no locked add is needed. */

@@ -8,6 +8,7 @@
 #include "hv/arch/aarch64/fdt.h"
 #include "hv/device.h"
 #include "hv/engine_table.h"
+#include "hv/pause.h"
 #include "hv/report.h"
 #include "hv/vcpu.h"
 #include <errno.h>
@@ -306,6 +307,7 @@ static void on_notify(void *arg)
 	(void)got;
 	if (atomic_exchange(&vm->devices_changed, 0))
 		devices_review(vm);
+	pause_review(vm);
 	if (vm->state == VM_STARTING && atomic_load(&vm->boot_done) == 2) {
 		vm->end.bad_config = !vm->end_set;
 		vm_fail_start(vm, "%s", vm->boot_err.msg);

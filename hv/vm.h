@@ -139,11 +139,16 @@ struct vm {
 	struct vm_end end;
 	bool end_set;
 
-	pthread_mutex_t reset_lock; /* guards reset_parked, reset_gen */
+	pthread_mutex_t reset_lock; /* guards reset_parked, reset_gen, pause_parked */
 	pthread_cond_t reset_cond;
 	unsigned reset_parked;
 	uint64_t reset_gen;
 	_Atomic uint32_t reset_wanted;
+	_Atomic uint32_t pause_wanted;
+	unsigned pause_parked;
+	uint64_t
+		pause_request; /* control thread: the launcher's, that waits for the vCPUs; 0: none */
+	bool paused;	       /* control thread: they have stopped, and the clock */
 };
 
 /** vm_create - checks the config, makes memory, engine, devices and sockets. The launcher's socket

@@ -46,6 +46,7 @@ struct sup_device {
 	unsigned restarts;	 /* in a row, each soon after the one before */
 	unsigned restarts_total; /* for people */
 	uint64_t restarted_ns;	 /* when it was spawned last */
+	bool restart_asked;	 /* by a person: at once, whatever the policy, and not counted */
 	struct sup_process proc;
 	char state[16], why[256]; /* as hv told */
 };

@@ -2,6 +2,7 @@
 /* The supervisor's own socket: what `ps`, `stats`, `top`, `inspect`, `stop` and `console` ask. One request at a time.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -204,6 +205,37 @@ void sup_front_size(struct sup *s)
 		sup_console_size(s, s->front.console->device, size);
 }
 
+/* ---- pause, resume, kill, restart ------------------------------------------------------------------ */
+
+static void vm_wait(struct sup *s, Outrigger__HvRequest__KindCase which)
+{
+	device_wait(s, sup_hv_request(s, which));
+}
+
+/* SIGKILL to the device's process; what comes of it is on_failure's business, or with @again another process. */
+static void verb_kill(struct sup *s, const char *name, bool again)
+{
+	Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
+	const struct config_device *cfg = device_named(s, name);
+	for (size_t i = 0; cfg && i < s->ndevices; i++) {
+		struct sup_device *dev = &s->devices[i];
+		if (dev->cfg != cfg)
+			continue;
+		if (s->phase != SUP_RUNNING || (!dev->proc.alive && !again)) {
+			AUTO_FREE char *text = xasprintf("device %s has no process now", cfg->name);
+			cli_error(s, text);
+			return;
+		}
+		dev->restart_asked = again;
+		if (dev->proc.alive)
+			kill(dev->proc.pid, SIGKILL);
+		else
+			sup_restart(s, dev);
+		cli_reply(s, &r);
+		return;
+	}
+}
+
 static void verb_stop(struct sup *s, bool force)
 {
 	Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
@@ -251,6 +283,12 @@ static void dispatch(struct sup *s, const Outrigger__CliRequest *q)
 		verb_inspect(s, arg);
 	} else if (strcmp(q->verb, "control") == 0) {
 		verb_control(s, q);
+	} else if (strcmp(q->verb, "pause") == 0) {
+		vm_wait(s, OUTRIGGER__HV_REQUEST__KIND_PAUSE);
+	} else if (strcmp(q->verb, "resume") == 0) {
+		vm_wait(s, OUTRIGGER__HV_REQUEST__KIND_RESUME);
+	} else if (strcmp(q->verb, "kill") == 0 || strcmp(q->verb, "restart") == 0) {
+		verb_kill(s, arg, strcmp(q->verb, "restart") == 0);
 	} else if (strcmp(q->verb, "size") == 0) {
 		Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
 		if (q->n_args == 2)

@@ -40,7 +40,18 @@ static void respawn(uv_timer_t *t)
 void sup_restart(struct sup *s, struct sup_device *dev)
 {
 	char how[64];
-	if (s->phase != SUP_RUNNING || !s->hv.alive || strcmp(dev->cfg->on_failure, "restart") != 0)
+	bool asked = dev->restart_asked;
+	dev->restart_asked = false;
+	if (s->phase != SUP_RUNNING || !s->hv.alive)
+		return;
+	if (asked) {
+		dev->proc.judged = true;
+		dev->restarts = 0;
+		uv_timer_stop(&dev->restart_timer);
+		respawn(&dev->restart_timer);
+		return;
+	}
+	if (strcmp(dev->cfg->on_failure, "restart") != 0)
 		return;
 	if (clock_now_ns() - dev->restarted_ns > HEALTHY_NS)
 		dev->restarts = 0;
