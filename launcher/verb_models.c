@@ -61,6 +61,10 @@ static void text_model(const struct model *m, struct sb *out)
 			sb_addf(out, " (default: %s)", o->def);
 		sb_addc(out, '\n');
 	}
+	for (size_t i = 0; i < d->n_controls; i++)
+		sb_addf(out, "%s  %-14s %s\n",
+			i ? "" : "can be set while it runs (inspect --set):\n",
+			d->controls[i]->name, d->controls[i]->help);
 	for (size_t i = 0; i < d->n_regions; i++)
 		text_registers(d->regions[i], out);
 }
@@ -119,6 +123,14 @@ static void json_model(struct json *j, const struct model *m)
 			for (size_t k = 0; k < o->n_choices; k++)
 				json_str(j, NULL, o->choices[k]);
 			json_close(j, ']');
+			json_close(j, '}');
+		}
+		json_close(j, ']');
+		json_open(j, "controls", '[');
+		for (size_t i = 0; i < d->n_controls; i++) {
+			json_open(j, NULL, '{');
+			json_str(j, "name", d->controls[i]->name);
+			json_str(j, "help", d->controls[i]->help);
 			json_close(j, '}');
 		}
 		json_close(j, ']');
