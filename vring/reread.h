@@ -7,10 +7,10 @@
 
 /** struct vring_mark - where the descriptors of a popped chain are. Plain data: for the device's state. */
 struct vring_mark {
-	uint64_t table;	  /* packed: the indirect table; 0: there is none */
-	uint16_t entries; /* of that table */
-	uint16_t slot;	  /* packed: the first descriptor's place in the ring */
-};
+	uint64_t table;		       /* packed: the indirect table; 0: there is none */
+	uint16_t entries;	       /* of that table */
+	uint16_t slot;		       /* packed: the first descriptor's place in the ring */
+} __attribute__((packed, aligned(4))); /* there are many of them */
 
 /** vring_mark - notes where chain @c is, which was popped last. Split rings need no note: the head is the id. */
 void vring_mark(const struct vring *r, const struct vring_mem *mem, const struct vring_chain *c,

@@ -261,6 +261,7 @@ static const struct virtio_model blk_model = {
 	.config_write = blk_config_write,
 	.resume = blk_resume,
 	.inspect = blk_inspect,
+	.check = blk_check,
 };
 
 /* clang-format off */

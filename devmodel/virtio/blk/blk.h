@@ -9,6 +9,9 @@
  * the table: what is in the used ring already was completed, everything else is read again from its descriptors and
  * done again, which changes nothing, as the guest was not told and so could not build on it.
  *
+ * A request that the host has done is given back one commit later: what the driver sees as used is in the committed
+ * state as done, so that the ring need not say what was given back but only how much of it.
+ *
  * For that the descriptors must still be there. Those of a split ring are the device's until the chain is given back. In
  * a packed ring a used descriptor overwrites the one at the used position, which may belong to another chain
  * that is in flight. A chain in an indirect table loses nothing by that: where its table is stands in the
@@ -57,8 +60,8 @@ struct blk {
 	uint64_t busy[BLK_TAGS / 64];
 	uint32_t inflight;
 	uint8_t writeback;
-	uint8_t starved; /* bit q: queue q waits for a free place in the table */
-	uint8_t finished; /* bit q: requests of queue q ended without the host, and are not given back yet */
+	uint8_t starved;  /* bit q: queue q waits for a free place in the table */
+	uint8_t finished; /* bit q: requests of queue q are done and can be given back */
 	uint8_t first[BLK_QUEUES], last[BLK_QUEUES];
 	struct blk_req req[BLK_TAGS];
 };
@@ -67,6 +70,7 @@ struct blk {
 bool blk_queue(struct dm *dm, void *state, unsigned q, unsigned budget);
 void blk_disk_done(struct dm *dm, void *state, unsigned disk, uint32_t tag, int result);
 void blk_quiesce(struct dm *dm, void *state, int q);
+bool blk_check(struct dm *dm, const void *state);
 /** blk_recover - the requests of a daemon that died: gives back the finished ones, and does the others again. */
 void blk_recover(struct dm *dm, struct blk *s);
 /** blk_forget - an empty table. */

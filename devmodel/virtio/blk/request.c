@@ -30,6 +30,43 @@ void blk_forget(struct blk *s)
 	s->starved = s->finished = 0;
 }
 
+static bool tag_busy(const struct blk *s, unsigned tag)
+{
+	return s->busy[tag / 64] >> (tag % 64) & 1;
+}
+
+/* One queue's list, of a state that came from outside. Returns how many requests it holds, BLK_TAGS + 1: it is none. */
+static unsigned check_list(const struct blk *s, unsigned q)
+{
+	unsigned n = 0, prev = BLK_NONE;
+	for (unsigned tag = s->first[q]; tag != BLK_NONE; tag = s->req[tag].next) {
+		if (tag >= BLK_TAGS || n == BLK_TAGS || !tag_busy(s, tag))
+			return BLK_TAGS + 1;
+		const struct blk_req *r = &s->req[tag];
+		if (r->queue != q || r->prev != prev)
+			return BLK_TAGS + 1;
+		prev = tag;
+		n++;
+	}
+	return s->last[q] == prev ? n : BLK_TAGS + 1;
+}
+
+bool blk_check(struct dm *dm, const void *state)
+{
+	const struct blk *s = state;
+	unsigned busy = 0, listed = 0;
+	(void)dm;
+	for (unsigned i = 0; i < BLK_TAGS / 64; i++)
+		busy += (unsigned)__builtin_popcountll(s->busy[i]);
+	for (unsigned q = 0; q < BLK_QUEUES; q++) {
+		unsigned n = check_list(s, q);
+		if (n > BLK_TAGS)
+			return false;
+		listed += n;
+	}
+	return busy == s->inflight && listed == busy;
+}
+
 static int tag_take(struct blk *s)
 {
 	for (unsigned i = 0; i < BLK_TAGS / 64; i++) {
@@ -41,11 +78,6 @@ static int tag_take(struct blk *s)
 		return (int)(i * 64 + bit);
 	}
 	return -1;
-}
-
-static bool tag_busy(const struct blk *s, unsigned tag)
-{
-	return s->busy[tag / 64] >> (tag % 64) & 1;
 }
 
 static void link_last(struct blk *s, unsigned tag, unsigned q)
@@ -79,26 +111,18 @@ static void tag_free(struct blk *s, unsigned tag)
 
 /* ---- the status byte ------------------------------------------------------------------------------------- */
 
+/* Its guest address; with dma: copy one in the channel, which is then all of our memory. 0: nowhere. */
 static uint64_t status_place(struct dm *dm, const struct vring_chain *c)
 {
 	const struct iovec *v = &c->in[c->nin - 1];
 	const uint8_t *p = (const uint8_t *)v->iov_base + v->iov_len - 1;
 	const struct vring_mem *mem = dm_mem(dm);
-	for (unsigned i = 0; mem && i < mem->n; i++) {
+	for (unsigned i = 0; i < mem->n; i++) {
 		const struct vring_window *w = &mem->win[i];
 		if (p >= w->hva && (uint64_t)(p - w->hva) < w->bytes)
 			return w->gpa + (uint64_t)(p - w->hva);
 	}
-	return (uintptr_t)p;
-}
-
-static void put_status(struct dm *dm, const struct blk_req *r)
-{
-	uint8_t status = r->result;
-	if (dm_mem(dm))
-		dm_dma_write(dm, r->status, &status, 1);
-	else
-		*(uint8_t *)(uintptr_t)r->status = status;
+	return 0;
 }
 
 /* ---- giving back ------------------------------------------------------------------------------------------- */
@@ -107,27 +131,54 @@ static void give_back(struct dm *dm, struct blk *s, unsigned tag)
 {
 	const struct blk_req *r = &s->req[tag];
 	if (virtio_queue_live(s, r->queue)) {
-		put_status(dm, r);
+		uint8_t status = r->result;
+		dm_dma_write(dm, r->status, &status, 1);
 		virtio_push(dm, s, r->queue, r->id, r->ndesc, r->len);
 	}
 	tag_free(s, tag);
 }
 
-/* Gives back what is done in queue @q, up to a plain chain in flight that would lose its descriptors. */
+/* The first request of queue @q that can be given back, from @tag on in the order of popping; BLK_NONE: none. A plain
+ * chain in flight would lose its descriptors to what comes after it. */
+static unsigned next_ready(const struct blk *s, unsigned tag)
+{
+	while (tag != BLK_NONE && !s->req[tag].done)
+		tag = s->req[tag].plain ? BLK_NONE : s->req[tag].next;
+	return tag;
+}
+
+/* Queues that found the table full look again. */
+static void feed(struct dm *dm, struct blk *s)
+{
+	for (; s->starved; s->starved &= (uint8_t)(s->starved - 1))
+		virtio_more(dm, s, (unsigned)__builtin_ctz(s->starved));
+}
+
+/* Gives back what is done in queue @q. The committed state says so already: deliver_later(). */
 static void deliver(struct dm *dm, struct blk *s, unsigned q)
 {
-	for (unsigned tag = s->first[q], next; tag != BLK_NONE; tag = next) {
+	if (!(s->finished & 1u << q))
+		return;
+	s->finished &= (uint8_t) ~(1u << q);
+	for (unsigned tag = next_ready(s, s->first[q]), next; tag != BLK_NONE; tag = next) {
 		next = s->req[tag].next;
-		if (s->req[tag].done)
-			give_back(dm, s, tag);
-		else if (s->req[tag].plain)
-			break;
+		give_back(dm, s, tag);
+		next = next_ready(s, next);
 	}
 	virtio_signal(dm, s, q);
+	dm_count_depth(dm, s->inflight);
+	feed(dm, s);
+}
+
+static void deliver_later(struct dm *dm, struct blk *s, unsigned q)
+{
+	s->finished |= (uint8_t)(1u << q);
+	virtio_more(dm, s, q);
 }
 
 static void mark_done(struct dm *dm, struct blk *s, unsigned tag, enum blk_status status)
 {
+	deliver_later(dm, s, s->req[tag].queue);
 	s->req[tag].result = (unsigned)status & 3u;
 	s->req[tag].done = 1;
 	if (status != BLK_S_OK)
@@ -140,15 +191,10 @@ void blk_disk_done(struct dm *dm, void *state, unsigned disk, uint32_t tag, int 
 	(void)disk;
 	if (tag >= BLK_TAGS || !tag_busy(s, tag) || s->req[tag].done)
 		return;
-	unsigned q = s->req[tag].queue;
 	mark_done(dm, s, tag,
 		  !result		  ? BLK_S_OK
 		  : result == -EOPNOTSUPP ? BLK_S_UNSUPP
 					  : BLK_S_IOERR);
-	deliver(dm, s, q);
-	dm_count_depth(dm, s->inflight);
-	for (; s->starved; s->starved &= (uint8_t)(s->starved - 1))
-		virtio_more(dm, s, (unsigned)__builtin_ctz(s->starved));
 }
 
 /* ---- one request --------------------------------------------------------------------------------------------- */
@@ -308,28 +354,16 @@ static void note(struct dm *dm, struct blk *s, unsigned tag, unsigned q,
 		.ndesc = c->ndesc,
 		.len = c->in_bytes < UINT32_MAX ? (uint32_t)c->in_bytes : UINT32_MAX,
 	};
-	if (dm_mem(dm) && virtio_has(s, VRING_F_RING_PACKED)) {
-		vring_mark(&s->q[q], dm_mem(dm), c, &r->mark);
-		r->plain = !r->mark.table;
-	}
+	vring_mark(&s->q[q], dm_mem(dm), c, &r->mark);
+	r->plain = s->q[q].features & VRING_F_RING_PACKED && !r->mark.table;
 	link_last(s, tag, q);
-}
-
-/* What ended without the host is given back a turn later: only then the state knows that it was taken, and a crash
- * in between cannot have it taken and given back twice. */
-static void deliver_finished(struct dm *dm, struct blk *s, unsigned q)
-{
-	if (!(s->finished & 1u << q))
-		return;
-	s->finished &= (uint8_t) ~(1u << q);
-	deliver(dm, s, q);
 }
 
 bool blk_queue(struct dm *dm, void *state, unsigned q, unsigned budget)
 {
 	struct blk *s = state;
-	bool more = true, finished = false;
-	deliver_finished(dm, s, q);
+	bool more = true;
+	deliver(dm, s, q);
 	while (budget--) {
 		struct vring_chain c;
 		int tag = tag_take(s);
@@ -351,12 +385,9 @@ bool blk_queue(struct dm *dm, void *state, unsigned q, unsigned budget)
 		}
 		note(dm, s, (unsigned)tag, q, &c);
 		begin(dm, s, (unsigned)tag, &c);
-		finished |= s->req[tag].done;
 	}
-	if (finished)
-		s->finished |= (uint8_t)(1u << q);
 	dm_count_depth(dm, s->inflight);
-	return more || finished;
+	return more || s->finished & 1u << q;
 }
 
 /* ---- once more --------------------------------------------------------------------------------------------- */
@@ -367,8 +398,7 @@ static void again(struct dm *dm, struct blk *s, unsigned tag)
 	struct blk_req *r = &s->req[tag];
 	struct vring_chain c;
 	struct iovec *iov = dm_scratch(dm, VIRTIO_SCRATCH_IOV);
-	if (!dm_mem(dm) ||
-	    vring_reread(&s->q[r->queue], dm_mem(dm), r->id, r->ndesc, &r->mark, iov,
+	if (vring_reread(&s->q[r->queue], dm_mem(dm), r->id, r->ndesc, &r->mark, iov,
 			 VRING_SIZE_MAX, &c) ||
 	    !c.in_bytes) {
 		/* The driver wrote over what it had given us. */
@@ -383,12 +413,10 @@ static void again(struct dm *dm, struct blk *s, unsigned tag)
 /* All requests that are not done, in the order of their queues. */
 static void again_all(struct dm *dm, struct blk *s)
 {
-	for (unsigned q = 0; q < BLK_QUEUES; q++) {
+	for (unsigned q = 0; q < BLK_QUEUES; q++)
 		for (unsigned tag = s->first[q]; tag != BLK_NONE; tag = s->req[tag].next)
 			if (!s->req[tag].done)
 				again(dm, s, tag);
-		deliver(dm, s, q);
-	}
 }
 
 void blk_quiesce(struct dm *dm, void *state, int q)
@@ -426,13 +454,34 @@ static unsigned adopt_seen(void *ctx, uint16_t id)
 	return 0;
 }
 
+/*
+ * A packed ring holds used descriptors only until the driver makes new ones available in their place. What was to be given
+ * back next, and in which order, stands in the state; the ring only has to say how far that went.
+ */
+static void adopt_packed(struct dm *dm, struct blk *s, unsigned q)
+{
+	unsigned tag = s->finished & 1u << q ? next_ready(s, s->first[q]) : BLK_NONE, next;
+	for (; tag != BLK_NONE; tag = next_ready(s, next)) {
+		struct blk_req *r = &s->req[tag];
+		if (!vring_published(&s->q[q], dm_mem(dm)))
+			return;
+		vring_skip(&s->q[q], r->id, r->ndesc);
+		next = r->next;
+		tag_free(s, tag);
+	}
+}
+
 void blk_recover(struct dm *dm, struct blk *s)
 {
 	for (unsigned q = 0; q < s->v.nqueues; q++) {
 		struct adopt a = {s, q};
-		virtio_adopt(dm, s, q, adopt_seen, &a);
+		if (!virtio_queue_live(s, q))
+			continue;
+		if (s->q[q].features & VRING_F_RING_PACKED)
+			adopt_packed(dm, s, q);
+		else
+			virtio_adopt(dm, s, q, adopt_seen, &a);
 	}
 	again_all(dm, s);
-	for (; s->starved; s->starved &= (uint8_t)(s->starved - 1))
-		virtio_more(dm, s, (unsigned)__builtin_ctz(s->starved));
+	feed(dm, s);
 }

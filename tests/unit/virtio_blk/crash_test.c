@@ -27,8 +27,8 @@ static void body_in_flight(struct bd *b)
 		slot[i] = bd_add(b, 0, i & 1 ? T_IN : T_OUT, i, 512);
 	}
 	bd_kick(b, 0);
-	dmt_disk_complete(b->t, 4, 0);
-	dmt_disk_complete(b->t, 0, 0);
+	bd_complete(b, 4, 0);
+	bd_complete(b, 0, 0);
 	bd_reap(b);
 	assert_int_equal(b->answers[slot[0]], 1);
 	b->t->disk.hold = false;
@@ -49,23 +49,27 @@ static void what_was_in_flight_is_done_again(void **s)
 	each(body_in_flight);
 }
 
-/* The answer is in the ring, and the state does not know of it yet. */
+/* The answer is in the ring, and the state does not know of it yet; the driver may even have used its place again. */
 static void body_uncommitted(struct bd *b)
 {
-	unsigned slot[3];
+	unsigned slot[4];
 	b->t->disk.hold = true;
 	for (unsigned i = 0; i < 3; i++)
 		slot[i] = bd_add(b, 0, T_OUT, i, 512);
 	bd_kick(b, 0);
 	unsigned before = b->t->disk.requests;
-	b->t->dm->cls->disk_done(b->t->dm, b->t->dm->state, 0, b->t->disk.held_tag[0], 0);
-	b->t->dm->cls->disk_done(b->t->dm, b->t->dm->state, 0, b->t->disk.held_tag[1], 0);
+	dmt_disk_complete(b->t, 0, 0);
+	dmt_disk_complete(b->t, 0, 0);
+	b->t->dm->cls->work(b->t->dm, b->t->dm->state);
+	bd_reap(b);
+	assert_int_equal(b->answers[slot[0]] + b->answers[slot[1]], 2);
+	slot[3] = bd_add(b, 0, T_OUT, 3, 512);
 	b->t->disk.hold = false;
 	dmt_crash(b->t);
 	bd_reap(b);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(b->answers[slot[i]], 1);
-	assert_int_equal(b->t->disk.requests, before + 1); /* only the third was done again */
+	assert_int_equal(b->t->disk.requests, before + 2); /* only the third was done again */
 	assert_true(b->t->pending[0] & VIRTIO_INT_USED);
 	assert_int_equal(bd_do(b, T_IN, 9, 512), BLK_S_OK);
 }
@@ -74,6 +78,41 @@ static void an_answer_that_was_given_is_not_given_again(void **s)
 {
 	(void)s;
 	each(body_uncommitted);
+}
+
+/* A full packed ring: the driver puts new chains where the used descriptors were, which then tell nothing any more. */
+static void in_a_full_packed_ring_the_state_says_what_was_given(void **s)
+{
+	(void)s;
+	for (enum bd_ring ring = PACKED; ring <= PACKED_INDIRECT; ring++) {
+		struct bd b;
+		unsigned slot[11];
+		bd_open(&b, ring, NULL, 0);
+		b.entries = ring == PACKED ? 24 : 8; /* eight requests */
+		bd_start(&b, ring, 0);
+		b.t->disk.hold = true;
+		for (unsigned i = 0; i < 8; i++)
+			slot[i] = bd_add(&b, 0, T_OUT, i, 512);
+		bd_kick(&b, 0);
+		assert_int_equal(b.t->disk.held, 8);
+		for (unsigned i = 0; i < 3; i++)
+			dmt_disk_complete(b.t, 0, 0);
+		unsigned before = b.t->disk.requests;
+		b.t->dm->cls->work(b.t->dm, b.t->dm->state); /* and no commit */
+		bd_reap(&b);
+		for (unsigned i = 8; i < 11; i++)
+			slot[i] = bd_add(&b, 0, T_OUT, i, 512);
+		b.t->disk.hold = false;
+		dmt_crash(b.t);
+		bd_reap(&b);
+		for (unsigned i = 0; i < 11; i++) {
+			assert_int_equal(b.answers[slot[i]], 1);
+			assert_int_equal(bd_status(&b, slot[i]), BLK_S_OK);
+		}
+		assert_int_equal(b.t->disk.requests, before + 5 + 3);
+		assert_false(bd_needs_reset(&b));
+		bd_close(&b);
+	}
 }
 
 /* The requests were taken and not committed: nobody has seen it. */
@@ -131,6 +170,39 @@ static void a_chain_that_the_driver_overwrote_is_an_error_of_its_own(void **s)
 		assert_int_equal(bd_status(&b, slot), BLK_S_IOERR);
 		bd_close(&b);
 	}
+}
+
+/* A saved state can come from anywhere: no list in it may lead out of the table or never end. */
+static void a_state_whose_lists_are_broken_is_refused(void **s)
+{
+	struct bd b;
+	struct blk bad;
+	(void)s;
+	bd_open(&b, SPLIT, NULL, 0);
+	b.t->disk.hold = true;
+	for (unsigned i = 0; i < 3; i++)
+		bd_add(&b, 0, T_IN, i, 512);
+	bd_kick(&b, 0);
+	const struct blk *good = b.t->dm->state;
+	assert_true(blk_check(b.t->dm, good));
+#define BROKEN(change)                                                                             \
+	do {                                                                                       \
+		bad = *good;                                                                       \
+		change;                                                                            \
+		assert_false(blk_check(b.t->dm, &bad));                                            \
+	} while (0)
+	BROKEN(bad.first[0] = 200);
+	BROKEN(bad.first[0] = 7);
+	BROKEN(bad.req[2].next = 0);
+	BROKEN(bad.req[1].next = 1);
+	BROKEN(bad.req[1].next = BLK_NONE);
+	BROKEN(bad.req[1].prev = 2);
+	BROKEN(bad.req[1].queue = 1);
+	BROKEN(bad.last[0] = 0);
+	BROKEN(bad.first[1] = 0);
+	BROKEN(bad.busy[1] = 1);
+	BROKEN(bad.inflight = 2);
+	bd_close(&b);
 }
 
 /* ---- at random ----------------------------------------------------------------------------------------------- */
@@ -211,6 +283,15 @@ static void play_die_telling(struct play *p)
 	p->b.t->dm->cls->disk_done(p->b.t->dm, p->b.t->dm->state, 0, d->held_tag[i], 0);
 }
 
+/* Answers that the state never hears of; the driver goes on with what it got back. */
+static void play_die_giving(struct play *p)
+{
+	p->b.t->dm->cls->work(p->b.t->dm, p->b.t->dm->state);
+	play_check(p);
+	for (unsigned n = dice(&p->seed, 5); n && play_span(p) < SPAN_MAX; n--)
+		play_add(p);
+}
+
 static void play(enum bd_ring ring, uint32_t seed)
 {
 	static struct play p;
@@ -232,7 +313,7 @@ static void play(enum bd_ring ring, uint32_t seed)
 			break;
 		case 4:
 		case 5:
-			if (d->held)
+			for (unsigned n = dice(&p.seed, 4); n && d->held; n--)
 				dmt_disk_complete(p.b.t, dice(&p.seed, d->held), 0);
 			break;
 		case 6:
@@ -241,6 +322,8 @@ static void play(enum bd_ring ring, uint32_t seed)
 		default:
 			if (d->held && dice(&p.seed, 2))
 				play_die_telling(&p);
+			else if (dice(&p.seed, 2))
+				play_die_giving(&p);
 			dmt_crash(p.b.t);
 			break;
 		}
@@ -268,9 +351,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_in_flight_is_done_again),
 		cmocka_unit_test(an_answer_that_was_given_is_not_given_again),
+		cmocka_unit_test(in_a_full_packed_ring_the_state_says_what_was_given),
 		cmocka_unit_test(what_was_taken_and_not_committed_is_taken_again),
 		cmocka_unit_test(the_write_cache_stays_as_it_was_set),
 		cmocka_unit_test(a_chain_that_the_driver_overwrote_is_an_error_of_its_own),
+		cmocka_unit_test(a_state_whose_lists_are_broken_is_refused),
 		cmocka_unit_test(at_random_every_request_is_answered_once),
 	};
 	return cmocka_run_group_tests_name("virtio_blk_crash", tests, NULL, NULL);

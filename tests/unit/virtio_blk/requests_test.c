@@ -281,14 +281,14 @@ static void completions_come_in_the_hosts_order_where_they_can(void **s)
 		bd_kick(&b, 0);
 		assert_int_equal(b.t->disk.held, 3);
 		assert_int_equal(bd_busy(&b), 3);
-		dmt_disk_complete(b.t, 2, 0);
+		bd_complete(&b, 2, 0);
 		bd_reap(&b);
 		assert_int_equal(b.answers[slot[2]], held ? 0 : 1);
-		dmt_disk_complete(b.t, 0, -EIO);
+		bd_complete(&b, 0, -EIO);
 		bd_reap(&b);
 		assert_int_equal(b.answers[slot[0]], 1);
 		assert_int_equal(b.answers[slot[2]], held ? 0 : 1);
-		dmt_disk_complete(b.t, 0, 0);
+		bd_complete(&b, 0, 0);
 		bd_reap(&b);
 		for (unsigned i = 0; i < 3; i++) {
 			assert_int_equal(b.answers[slot[i]], 1);
@@ -328,7 +328,7 @@ static void a_full_table_leaves_requests_in_their_rings(void **s)
 	assert_int_equal(bd_busy(&b), BLK_TAGS);
 	b.t->disk.hold = false;
 	while (b.t->disk.held) {
-		dmt_disk_complete(b.t, b.t->disk.held - 1, 0);
+		bd_complete(&b, b.t->disk.held - 1, 0);
 		dmt_work(b.t, 1000);
 	}
 	bd_reap(&b);
@@ -382,7 +382,7 @@ static void stopping_one_queue_leaves_the_others_alone(void **s)
 		dmt_w32(b.t, 0x44, 0);
 		assert_int_equal(bd_busy(&b), 1);
 		assert_int_equal(b.t->disk.held, 1);
-		dmt_disk_complete(b.t, 0, 0);
+		bd_complete(&b, 0, 0);
 		bd_reap(&b);
 		assert_int_equal(b.answers[gone], 0);
 		assert_int_equal(b.answers[stays], 1);

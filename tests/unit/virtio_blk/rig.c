@@ -166,6 +166,12 @@ void bd_kick(struct bd *b, unsigned q)
 	bd_reap(b);
 }
 
+void bd_complete(struct bd *b, unsigned i, int result)
+{
+	dmt_disk_complete(b->t, i, result);
+	dmt_work(b->t, 1000);
+}
+
 uint8_t bd_do(struct bd *b, uint32_t type, uint64_t sector, uint32_t bytes)
 {
 	unsigned slot = bd_add(b, 0, type, sector, bytes);
@@ -188,7 +194,7 @@ void bd_start(struct bd *b, enum bd_ring ring, uint64_t without)
 	assert_true(td_negotiate(&b->d, b->t, f));
 	unsigned queues = f & BLK_F_MQ ? (unsigned)bd_config(b, 34, 2) : 1;
 	for (unsigned q = 0; q < queues && q < TD_QUEUES; q++)
-		td_queue(&b->d, q, TD_ENTRIES);
+		td_queue(&b->d, q, b->entries ? b->entries : TD_ENTRIES);
 	td_ok(&b->d);
 }
 

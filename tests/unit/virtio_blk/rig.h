@@ -35,6 +35,7 @@ struct bd {
 	struct td d;
 	struct dm_test *t;
 	bool indirect;
+	uint16_t entries;	    /* of a queue; 0: TD_ENTRIES */
 	unsigned next;		    /* slot of the next request */
 	unsigned slot[4][256];	    /* by queue and id of the ring */
 	unsigned answers[BD_SLOTS]; /* times that this request came back */
@@ -67,6 +68,8 @@ unsigned bd_range(struct bd *b, uint32_t type, uint64_t sector, uint32_t sectors
 /** bd_kick - rings the doorbell of queue @q; takes all answers. */
 void bd_kick(struct bd *b, unsigned q);
 void bd_reap(struct bd *b);
+/** bd_complete - the host ends held request @i; all that follows from it. */
+void bd_complete(struct bd *b, unsigned i, int result);
 /** bd_do - a request, to its end. Its status. */
 uint8_t bd_do(struct bd *b, uint32_t type, uint64_t sector, uint32_t bytes);
 /** bd_busy - requests in the device's table. */
