@@ -74,6 +74,10 @@ static void buffer_wraps_into_ram(struct vrig *v)
 static void buffer_of_4_gib(struct vrig *v)
 {
 	each_buffer_at(v, v->d.gpa, 0xffffffffu, VEND_BROKEN);
+	/* Address and length together are small, modulo 2^32. */
+	each_buffer_at(v, v->d.gpa + 4096, 0xffffffffu, VEND_BROKEN);
+	each_buffer_at(v, v->d.gpa + 8192, 0u - 4096u, VEND_BROKEN);
+	each_buffer_at(v, vrig_end(v) - 1, 0x80000000u, VEND_BROKEN);
 }
 
 static void buffer_with_high_address_bits(struct vrig *v)

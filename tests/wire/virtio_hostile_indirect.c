@@ -59,15 +59,14 @@ static void table_length_is_wrong(struct vrig *v)
 			refer(v, t.gpa, len[i], 0, VEND_BROKEN);
 }
 
-static void table_is_longer_than_the_ring(struct vrig *v)
+/* 2.7.5.3.1, 2.8.19: no chain has more descriptors than the ring. */
+static void table_has_entries(struct vrig *v, unsigned many)
 {
-	/* 2.7.5.3.1, 2.8.19: no chain has more descriptors than the ring. Empty ones behind a good request. */
 	struct drv_area t;
 	unsigned n;
 	if (!table_ready(v, &t, &n))
 		return;
-	unsigned many = 4096;
-	struct drv_area big = drv_alloc(&v->d, 16 * many, 16);
+	struct drv_area big = drv_alloc(&v->d, 16ull * many, 16);
 	struct drv_seg seg = {v->d.gpa + 64, 1, v->target->shape == VSHAPE_IN ? DRV_WRITE : 0};
 	struct drv_desc one[2];
 	struct drv_seg pair[2] = {seg, seg};
@@ -79,6 +78,14 @@ static void table_is_longer_than_the_ring(struct vrig *v)
 			entry(&big, i)->y = (uint16_t)(i + 1);
 	}
 	refer(v, big.gpa, 16 * many, 0, VEND_BROKEN);
+}
+
+static void table_is_longer_than_the_ring(struct vrig *v)
+{
+	vrig_open(v);
+	table_has_entries(v, vrig_q(v)->size + 1u);
+	table_has_entries(v, 4096);
+	table_has_entries(v, 65536 + 4);
 }
 
 static void table_outside_of_ram(struct vrig *v)
