@@ -24,7 +24,6 @@ enum {
 	R_QUEUE_RESET = 0x0c0,
 };
 
-#define STATUS_FEATURES_OK 8u
 #define F_RING_RESET (1ull << 40)
 
 static void put_low(uint64_t *v, uint32_t value)
@@ -39,7 +38,8 @@ static void put_high(uint64_t *v, uint32_t value)
 
 static void write_features(struct copy *c, uint32_t value)
 {
-	if (c->status & STATUS_FEATURES_OK) /* 2.2.1: fixed from then on */
+	/* FEATURES_OK may have been refused, and then the driver may choose again (3.1.1). */
+	if (c->status & STATUS_DRIVER_OK)
 		return;
 	if (c->features_sel == 0)
 		put_low(&c->features, value);

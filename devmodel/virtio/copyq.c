@@ -113,6 +113,18 @@ static bool copyq_available(void *ctx, unsigned q, const struct vring *r)
 	return vring_available(r, mem_of(ctx));
 }
 
+static bool copyq_published(void *ctx, unsigned q, const struct vring *r)
+{
+	(void)q;
+	return vring_published(r, mem_of(ctx));
+}
+
+static void copyq_skip(void *ctx, unsigned q, struct vring *r, uint16_t id, uint16_t ndesc)
+{
+	(void)ctx, (void)q;
+	vring_skip(r, id, ndesc);
+}
+
 static void copyq_adopt(void *ctx, unsigned q, struct vring *r,
 			unsigned (*seen)(void *ctx, uint16_t id), void *seen_ctx)
 {
@@ -130,5 +142,7 @@ const struct dm_queue_ops copyq_ops = {
 	.notify_on = copyq_notify_on,
 	.notify_off = copyq_notify_off,
 	.available = copyq_available,
+	.published = copyq_published,
+	.skip = copyq_skip,
 	.adopt = copyq_adopt,
 };

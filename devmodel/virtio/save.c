@@ -42,8 +42,11 @@ static bool rings_good(struct dm *dm, void *state)
 		struct vring *r = virtio_queue(state, q);
 		if (r->ready && q >= v->nqueues)
 			return false;
-		/* With dma: copy the rings are our own, and of another size than the driver's. */
-		if (mem && !dm->copied && vring_check(r, mem))
+		/* With dma: copy the ring is the core's, which may be larger than what the device offers. */
+		struct vring probe = *r;
+		if (dm->copied)
+			probe.size_max = VRING_SIZE_MAX;
+		if (mem && vring_check(&probe, mem))
 			return false;
 	}
 	return true;
