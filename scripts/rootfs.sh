@@ -6,6 +6,7 @@
 # as such (scripts/rootfs-unpack), mke2fs makes an image of the tree (scripts/rootfs-tree). Second, in the guest, once:
 # guests/rootfs/second-stage configures the packages. No step needs a mount or runs foreign code on the host, and root
 # rights are only pretended (fakeroot).
+# shellcheck disable=SC2154 # fetch-guests sets them
 
 rootfs_size=2G
 
@@ -62,15 +63,15 @@ rootfs_packages() {
 	rootfs_download "$dir/fio" $fio
 }
 
-# rootfs_qemu DIR IMAGE LOG: the second stage on QEMU.
+# rootfs_qemu DIR IMAGE LOG: the second stage on QEMU; for a process of its own, which becomes it.
 rootfs_qemu() {
-	timeout 900 qemu-system-aarch64 -M virt -cpu cortex-a57 -smp 1 -m 512 -nodefaults -nographic -no-reboot \
+	exec timeout 1800 qemu-system-aarch64 -M virt -cpu cortex-a57 -smp 1 -m 512 -nodefaults -nographic -no-reboot \
 		-kernel "$1/kernel" -initrd "$1/initrd" -append "$rootfs_cmdline" -serial stdio \
 		-drive "if=none,id=root,format=raw,cache=unsafe,file=$2" -device virtio-blk-device,drive=root \
 		</dev/null >"$3" 2>&1
 }
 
-# rootfs_outrigger DIR IMAGE LOG: the second stage on our own machine.
+# rootfs_outrigger DIR IMAGE LOG: the same on our own machine.
 rootfs_outrigger() {
 	local config=$work/second-stage.yaml
 	cat >"$config" <<-END
@@ -90,7 +91,7 @@ rootfs_outrigger() {
 		      path: $2
 	END
 	# A VM's name is unique, and this one must not meet another run's.
-	timeout 930 "$rootfs_program" run "$config" --name "rootfs-$$" --no-reboot --timeout 900 </dev/null >"$3" 2>&1
+	exec timeout 1830 "$rootfs_program" run "$config" --name "rootfs-$$" --no-reboot --timeout 1800 </dev/null >"$3" 2>&1
 }
 
 # rootfs_engine: sets rootfs_runner, rootfs_program and rootfs_engine_name; OUTRIGGER_ROOTFS_ENGINE=qemu or =outrigger
@@ -123,13 +124,14 @@ rootfs_second_stage() {
 	total=$(find "$work/rootfs/debs" -name '*.deb' | wc -l)
 	: >"$log"
 	"$rootfs_runner" "$dir" "$image" "$log" &
-	local runner=$!
-	while ! timeout 10 tail --pid="$runner" -s 0.2 -f /dev/null; do
+	rootfs_pid=$!
+	while ! timeout 10 tail --pid="$rootfs_pid" -s 0.2 -f /dev/null; do
 		count=$(grep -c '^Setting up ' "$log" || true)
 		[ "$count" = "$shown" ] || say "root image: $count of $total packages are configured"
 		shown=$count
 	done
-	wait "$runner" || code=$?
+	wait "$rootfs_pid" || code=$?
+	rootfs_pid=''
 	tr -d '\r' <"$log" >"$dir/rootfs.log"
 	if ! grep -q '^outrigger-rootfs: done' "$dir/rootfs.log"; then
 		tail -n 30 "$dir/rootfs.log" | sed 's/^/    /' >&2
@@ -142,14 +144,14 @@ rootfs_second_stage() {
 rootfs_fetch() {
 	local isa=$1 dir=$out/$1 recipe tool asroot=() image=$out/$1/rootfs.img
 	recipe=$(rootfs_recipe "$dir")
-	if [ "$force" = 0 ] && [ -e "$image" ] && [ "$(sed -n 's/^recipe //p' "$dir/rootfs.version" 2>/dev/null)" = "$recipe" ]; then
+	if [ "$force" = 0 ] && [ -e "$image" ] && grep -qx "recipe $recipe" "$dir/rootfs.version" 2>/dev/null; then
 		say "$isa has its root image already (--force makes it again)"
 		return 0
 	fi
-	for tool in mke2fs e2fsck ssh-keygen tar; do
-		command -v "$tool" >/dev/null || [ -x "/sbin/$tool" ] || die "$tool is missing; apt-get install e2fsprogs openssh-client"
-	done
 	PATH=$PATH:/usr/sbin:/sbin
+	for tool in mke2fs e2fsck ssh-keygen tar; do
+		command -v "$tool" >/dev/null || die "$tool is missing; apt-get install e2fsprogs openssh-client"
+	done
 	if command -v fakeroot >/dev/null; then
 		asroot=(fakeroot)
 	elif [ "$(id -u)" != 0 ]; then
@@ -167,7 +169,7 @@ rootfs_fetch() {
 	"${asroot[@]}" "$top/scripts/rootfs-tree" "$work/rootfs" "$dir/.rootfs.img.new" "$rootfs_size"
 	rm -rf "$work/rootfs/tree" "$work/rootfs/fio-tree" "$work/rootfs/modules"
 	rootfs_second_stage "$dir" "$dir/.rootfs.img.new"
-	# -p: the journal has been played back by the guest's power-off; anything to repair is a fault.
+	# -n changes nothing: whatever there is to repair is a fault.
 	e2fsck -fn "$dir/.rootfs.img.new" >"$work/log" 2>&1 || {
 		cat "$work/log" >&2
 		die "the finished image is not clean (above)"

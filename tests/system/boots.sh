@@ -46,6 +46,7 @@ boot_once() {
 				code=$?
 				verdict="exit code $code"
 				[ $code != 0 ] || verdict=ok
+				! grep -q ' is dead' "$messages" || verdict="a device died"
 			fi
 		fi
 	fi
