@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * virtio-blk: virtio 1.2, section 5.2. blk.c has the configuration and the class, request.c the requests.
+ * virtio-blk: virtio 1.2, section 5.2. blk.c has the configuration and the class, request.c the requests,
+ * table.c those in flight.
  *
  * Theory of operation. A request is taken from its ring, checked, written into the table (struct blk_req) and given to
  * the disk with its place in the table as the tag; it is in the committed state before the host sees it. When the host
@@ -66,12 +67,30 @@ struct blk {
 	struct blk_req req[BLK_TAGS];
 };
 
+/* table.c */
+
+/** blk_forget - an empty table. */
+void blk_forget(struct blk *s);
+/** blk_tag_take - a free place, or -1. blk_tag_put - gives back one that is in no list. */
+int blk_tag_take(struct blk *s);
+void blk_tag_put(struct blk *s, unsigned tag);
+bool blk_tag_busy(const struct blk *s, unsigned tag);
+/** blk_tag_link - request @tag is the newest of queue @q. blk_tag_free - takes it out of its list and of the table. */
+void blk_tag_link(struct blk *s, unsigned tag, unsigned q);
+void blk_tag_free(struct blk *s, unsigned tag);
+/** blk_done - request @tag has ended so; it is given back after the next commit. */
+void blk_done(struct dm *dm, struct blk *s, unsigned tag, enum blk_status status);
+/** blk_deliver - gives back what is done in queue @q, in a turn that begins with this. */
+void blk_deliver(struct dm *dm, struct blk *s, unsigned q);
+/** blk_feed - queues that found the table full look again. */
+void blk_feed(struct dm *dm, struct blk *s);
+/** blk_adopt - after a crash: takes what was given back already out of the table. */
+void blk_adopt(struct dm *dm, struct blk *s, unsigned q);
+bool blk_check(struct dm *dm, const void *state);
+
 /* request.c: functions of struct virtio_model and dm_class. */
 bool blk_queue(struct dm *dm, void *state, unsigned q, unsigned budget);
 void blk_disk_done(struct dm *dm, void *state, unsigned disk, uint32_t tag, int result);
 void blk_quiesce(struct dm *dm, void *state, int q);
-bool blk_check(struct dm *dm, const void *state);
 /** blk_recover - the requests of a daemon that died: gives back the finished ones, and does the others again. */
 void blk_recover(struct dm *dm, struct blk *s);
-/** blk_forget - an empty table. */
-void blk_forget(struct blk *s);

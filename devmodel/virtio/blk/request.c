@@ -19,96 +19,6 @@ enum {
 #define RANGE_BYTES 16u /* one segment of DISCARD and WRITE_ZEROES */
 #define RANGE_UNMAP 1u
 
-/* ---- the table ----------------------------------------------------------------------------------------- */
-
-void blk_forget(struct blk *s)
-{
-	memset(s->busy, 0, sizeof(s->busy));
-	memset(s->first, BLK_NONE, sizeof(s->first));
-	memset(s->last, BLK_NONE, sizeof(s->last));
-	s->inflight = 0;
-	s->starved = s->finished = 0;
-}
-
-static bool tag_busy(const struct blk *s, unsigned tag)
-{
-	return s->busy[tag / 64] >> (tag % 64) & 1;
-}
-
-/* One queue's list, of a state that came from outside. Returns how many requests it holds, BLK_TAGS + 1: it is none. */
-static unsigned check_list(const struct blk *s, unsigned q)
-{
-	unsigned n = 0, prev = BLK_NONE;
-	for (unsigned tag = s->first[q]; tag != BLK_NONE; tag = s->req[tag].next) {
-		if (tag >= BLK_TAGS || n == BLK_TAGS || !tag_busy(s, tag))
-			return BLK_TAGS + 1;
-		const struct blk_req *r = &s->req[tag];
-		if (r->queue != q || r->prev != prev)
-			return BLK_TAGS + 1;
-		prev = tag;
-		n++;
-	}
-	return s->last[q] == prev ? n : BLK_TAGS + 1;
-}
-
-bool blk_check(struct dm *dm, const void *state)
-{
-	const struct blk *s = state;
-	unsigned busy = 0, listed = 0;
-	(void)dm;
-	for (unsigned i = 0; i < BLK_TAGS / 64; i++)
-		busy += (unsigned)__builtin_popcountll(s->busy[i]);
-	for (unsigned q = 0; q < BLK_QUEUES; q++) {
-		unsigned n = check_list(s, q);
-		if (n > BLK_TAGS)
-			return false;
-		listed += n;
-	}
-	return busy == s->inflight && listed == busy;
-}
-
-static int tag_take(struct blk *s)
-{
-	for (unsigned i = 0; i < BLK_TAGS / 64; i++) {
-		if (s->busy[i] == UINT64_MAX)
-			continue;
-		unsigned bit = (unsigned)__builtin_ctzll(~s->busy[i]);
-		s->busy[i] |= 1ull << bit;
-		s->inflight++;
-		return (int)(i * 64 + bit);
-	}
-	return -1;
-}
-
-static void link_last(struct blk *s, unsigned tag, unsigned q)
-{
-	struct blk_req *r = &s->req[tag];
-	r->queue = (uint8_t)q;
-	r->next = BLK_NONE;
-	r->prev = s->last[q];
-	if (r->prev == BLK_NONE)
-		s->first[q] = (uint8_t)tag;
-	else
-		s->req[r->prev].next = (uint8_t)tag;
-	s->last[q] = (uint8_t)tag;
-}
-
-/* Takes @tag out of its queue's list and out of the table. */
-static void tag_free(struct blk *s, unsigned tag)
-{
-	struct blk_req *r = &s->req[tag];
-	if (r->prev == BLK_NONE)
-		s->first[r->queue] = r->next;
-	else
-		s->req[r->prev].next = r->next;
-	if (r->next == BLK_NONE)
-		s->last[r->queue] = r->prev;
-	else
-		s->req[r->next].prev = r->prev;
-	s->busy[tag / 64] &= ~(1ull << (tag % 64));
-	s->inflight--;
-}
-
 /* ---- the status byte ------------------------------------------------------------------------------------- */
 
 /* Its guest address; with dma: copy one in the channel, which is then all of our memory. 0: nowhere. */
@@ -125,76 +35,16 @@ static uint64_t status_place(struct dm *dm, const struct vring_chain *c)
 	return 0;
 }
 
-/* ---- giving back ------------------------------------------------------------------------------------------- */
-
-static void give_back(struct dm *dm, struct blk *s, unsigned tag)
-{
-	const struct blk_req *r = &s->req[tag];
-	if (virtio_queue_live(s, r->queue)) {
-		uint8_t status = r->result;
-		dm_dma_write(dm, r->status, &status, 1);
-		virtio_push(dm, s, r->queue, r->id, r->ndesc, r->len);
-	}
-	tag_free(s, tag);
-}
-
-/* The first request of queue @q that can be given back, from @tag on in the order of popping; BLK_NONE: none. A plain
- * chain in flight would lose its descriptors to what comes after it. */
-static unsigned next_ready(const struct blk *s, unsigned tag)
-{
-	while (tag != BLK_NONE && !s->req[tag].done)
-		tag = s->req[tag].plain ? BLK_NONE : s->req[tag].next;
-	return tag;
-}
-
-/* Queues that found the table full look again. */
-static void feed(struct dm *dm, struct blk *s)
-{
-	for (; s->starved; s->starved &= (uint8_t)(s->starved - 1))
-		virtio_more(dm, s, (unsigned)__builtin_ctz(s->starved));
-}
-
-/* Gives back what is done in queue @q. The committed state says so already: deliver_later(). */
-static void deliver(struct dm *dm, struct blk *s, unsigned q)
-{
-	if (!(s->finished & 1u << q))
-		return;
-	s->finished &= (uint8_t) ~(1u << q);
-	for (unsigned tag = next_ready(s, s->first[q]), next; tag != BLK_NONE; tag = next) {
-		next = s->req[tag].next;
-		give_back(dm, s, tag);
-		next = next_ready(s, next);
-	}
-	virtio_signal(dm, s, q);
-	dm_count_depth(dm, s->inflight);
-	feed(dm, s);
-}
-
-static void deliver_later(struct dm *dm, struct blk *s, unsigned q)
-{
-	s->finished |= (uint8_t)(1u << q);
-	virtio_more(dm, s, q);
-}
-
-static void mark_done(struct dm *dm, struct blk *s, unsigned tag, enum blk_status status)
-{
-	deliver_later(dm, s, s->req[tag].queue);
-	s->req[tag].result = (unsigned)status & 3u;
-	s->req[tag].done = 1;
-	if (status != BLK_S_OK)
-		dm_count(dm, DM_COUNT_ERRORS, 1);
-}
-
 void blk_disk_done(struct dm *dm, void *state, unsigned disk, uint32_t tag, int result)
 {
 	struct blk *s = state;
 	(void)disk;
-	if (tag >= BLK_TAGS || !tag_busy(s, tag) || s->req[tag].done)
+	if (tag >= BLK_TAGS || !blk_tag_busy(s, tag) || s->req[tag].done)
 		return;
-	mark_done(dm, s, tag,
-		  !result		  ? BLK_S_OK
-		  : result == -EOPNOTSUPP ? BLK_S_UNSUPP
-					  : BLK_S_IOERR);
+	blk_done(dm, s, tag,
+		 !result		 ? BLK_S_OK
+		 : result == -EOPNOTSUPP ? BLK_S_UNSUPP
+					 : BLK_S_IOERR);
 }
 
 /* ---- one request --------------------------------------------------------------------------------------------- */
@@ -311,7 +161,7 @@ static void begin(struct dm *dm, struct blk *s, unsigned tag, struct vring_chain
 	if (!parse(c, &p)) {
 		dm_guest_error(dm, "a request of %llu bytes has no room for its header",
 			       (unsigned long long)c->out_bytes);
-		mark_done(dm, s, tag, BLK_S_IOERR);
+		blk_done(dm, s, tag, BLK_S_IOERR);
 		return;
 	}
 	switch (p.type) {
@@ -327,7 +177,7 @@ static void begin(struct dm *dm, struct blk *s, unsigned tag, struct vring_chain
 		status = parse_range(s, &p, &io);
 		break;
 	case T_GET_ID:
-		mark_done(dm, s, tag, get_id(dm, &p));
+		blk_done(dm, s, tag, get_id(dm, &p));
 		return;
 	default:
 		status = BLK_S_UNSUPP;
@@ -340,7 +190,7 @@ static void begin(struct dm *dm, struct blk *s, unsigned tag, struct vring_chain
 		dm_guest_error(dm, "request refused: type %u, sector %llu, %llu bytes", p.type,
 			       (unsigned long long)p.sector,
 			       (unsigned long long)(p.type == T_IN ? p.in_bytes : p.out_bytes));
-		mark_done(dm, s, tag, status);
+		blk_done(dm, s, tag, status);
 	}
 }
 
@@ -356,17 +206,17 @@ static void note(struct dm *dm, struct blk *s, unsigned tag, unsigned q,
 	};
 	vring_mark(&s->q[q], dm_mem(dm), c, &r->mark);
 	r->plain = s->q[q].features & VRING_F_RING_PACKED && !r->mark.table;
-	link_last(s, tag, q);
+	blk_tag_link(s, tag, q);
 }
 
 bool blk_queue(struct dm *dm, void *state, unsigned q, unsigned budget)
 {
 	struct blk *s = state;
 	bool more = true;
-	deliver(dm, s, q);
+	blk_deliver(dm, s, q);
 	while (budget--) {
 		struct vring_chain c;
-		int tag = tag_take(s);
+		int tag = blk_tag_take(s);
 		if (tag < 0) { /* blk_disk_done() asks for this queue again */
 			s->starved |= (uint8_t)(1u << q);
 			more = false;
@@ -378,8 +228,7 @@ bool blk_queue(struct dm *dm, void *state, unsigned q, unsigned budget)
 			rc = -EIO;
 		}
 		if (rc <= 0) {
-			s->busy[tag / 64] &= ~(1ull << (tag % 64));
-			s->inflight--;
+			blk_tag_put(s, (unsigned)tag);
 			more = false;
 			break;
 		}
@@ -403,7 +252,7 @@ static void again(struct dm *dm, struct blk *s, unsigned tag)
 	    !c.in_bytes) {
 		/* The driver wrote over what it had given us. */
 		dm_guest_error(dm, "queue %u: a request in flight cannot be read again", r->queue);
-		mark_done(dm, s, tag, BLK_S_IOERR);
+		blk_done(dm, s, tag, BLK_S_IOERR);
 		return;
 	}
 	r->status = status_place(dm, &c);
@@ -429,7 +278,7 @@ void blk_quiesce(struct dm *dm, void *state, int q)
 	}
 	for (unsigned tag = s->first[q], next; tag != BLK_NONE; tag = next) {
 		next = s->req[tag].next;
-		tag_free(s, tag);
+		blk_tag_free(s, tag);
 	}
 	s->starved &= (uint8_t) ~(1u << q);
 	again_all(dm, s); /* the other queues' were with the host as well, and nobody was told */
@@ -437,51 +286,10 @@ void blk_quiesce(struct dm *dm, void *state, int q)
 		virtio_more(dm, s, (unsigned)__builtin_ctz(s->starved));
 }
 
-struct adopt {
-	struct blk *s;
-	unsigned q;
-};
-
-static unsigned adopt_seen(void *ctx, uint16_t id)
-{
-	const struct adopt *a = ctx;
-	for (unsigned tag = a->s->first[a->q]; tag != BLK_NONE; tag = a->s->req[tag].next)
-		if (a->s->req[tag].id == id) {
-			unsigned ndesc = a->s->req[tag].ndesc;
-			tag_free(a->s, tag);
-			return ndesc;
-		}
-	return 0;
-}
-
-/*
- * A packed ring holds used descriptors only until the driver makes new ones available in their place. What was to be given
- * back next, and in which order, stands in the state; the ring only has to say how far that went.
- */
-static void adopt_packed(struct dm *dm, struct blk *s, unsigned q)
-{
-	unsigned tag = s->finished & 1u << q ? next_ready(s, s->first[q]) : BLK_NONE, next;
-	for (; tag != BLK_NONE; tag = next_ready(s, next)) {
-		struct blk_req *r = &s->req[tag];
-		if (!vring_published(&s->q[q], dm_mem(dm)))
-			return;
-		vring_skip(&s->q[q], r->id, r->ndesc);
-		next = r->next;
-		tag_free(s, tag);
-	}
-}
-
 void blk_recover(struct dm *dm, struct blk *s)
 {
-	for (unsigned q = 0; q < s->v.nqueues; q++) {
-		struct adopt a = {s, q};
-		if (!virtio_queue_live(s, q))
-			continue;
-		if (s->q[q].features & VRING_F_RING_PACKED)
-			adopt_packed(dm, s, q);
-		else
-			virtio_adopt(dm, s, q, adopt_seen, &a);
-	}
+	for (unsigned q = 0; q < s->v.nqueues; q++)
+		blk_adopt(dm, s, q);
 	again_all(dm, s);
-	feed(dm, s);
+	blk_feed(dm, s);
 }
