@@ -3,6 +3,7 @@
  * What a model is, from its tables: the message that the launcher reads, and two forms for people and scripts.
  */
 #include "devmodel/core/describe.h"
+#include "devmodel/core/host.h"
 #include "devmodel/core/buildid.h"
 #include "devmodel/core/core.h"
 #include "base/fd.h"
@@ -156,6 +157,25 @@ static void fill_fdt(Outrigger__ModelDescription *m, const struct dm_class *cls)
 	m->fdt = f;
 }
 
+static size_t syscalls_count(const struct dm_syscall *list)
+{
+	size_t n = 0;
+	while (list && list[n].name)
+		n++;
+	return n;
+}
+
+/* The model's own, and its host back-end's. */
+static void fill_syscalls(Outrigger__ModelDescription *m, const struct dm_class *cls)
+{
+	const struct dm_syscall *host = cls->host ? cls->host->syscalls : NULL;
+	size_t own = syscalls_count(cls->syscalls);
+	m->n_syscalls = own + syscalls_count(host);
+	m->syscalls = need(m->n_syscalls, sizeof(*m->syscalls));
+	for (size_t i = 0; i < m->n_syscalls; i++)
+		m->syscalls[i] = borrow(i < own ? cls->syscalls[i].name : host[i - own].name);
+}
+
 Outrigger__ModelDescription *describe_model(const struct dm_class *cls)
 {
 	Outrigger__ModelDescription *m = need(1, sizeof(*m));
@@ -177,12 +197,7 @@ Outrigger__ModelDescription *describe_model(const struct dm_class *cls)
 	fill_options(m, cls);
 	fill_controls(m, cls);
 	fill_fdt(m, cls);
-	for (n = 0; cls->syscalls && cls->syscalls[n].name;)
-		n++;
-	m->n_syscalls = n;
-	m->syscalls = need(n, sizeof(*m->syscalls));
-	for (size_t i = 0; i < n; i++)
-		m->syscalls[i] = borrow(cls->syscalls[i].name);
+	fill_syscalls(m, cls);
 	m->build_id = need(1, 65);
 	build_id_text(m->build_id, 65);
 	return m;
