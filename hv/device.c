@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "hv/copy.h"
 #include "hv/report.h"
+#include "hv/swap.h"
 #include "proto/copychan.h"
 #include "proto/dock.h"
 #include <errno.h>
@@ -113,6 +114,15 @@ static void device_refuse(struct device *d, const char *why)
 
 static void device_gone(struct device *d)
 {
+	if (d->swap && swap_old_gone(d->swap)) {
+		device_cut(d);
+		return;
+	}
+	device_vacant(d);
+}
+
+void device_vacant(struct device *d)
+{
 	char why[96];
 	snprintf(why, sizeof(why), "the daemon of %s (pid %d) ended", d->cfg->name, d->pid);
 	if (d->slot->cfg.restart && d->vm->state == VM_RUNNING && slot_vacate(d->slot)) {
@@ -148,23 +158,25 @@ static bool device_maps_memory(const struct device *d)
 	return d->cfg->dma && !strcmp(d->cfg->dma, "map");
 }
 
-static void on_hello(struct device *d, const Outrigger__Hello *h)
+int device_hello_check(const struct device *d, const Outrigger__Hello *h, uint32_t epoch,
+		       uint32_t state_bytes, struct err *err)
 {
-	struct err err = {0};
 	if (strcmp(h->model, d->cfg->model) != 0)
-		err_set(&err, EPERM, "%s: its daemon is of model %.40s; the config wants %s",
-			d->cfg->name, h->model, d->cfg->model);
-	else if (h->state_bytes > d->cfg->state_bytes)
-		err_set(&err, EPERM,
-			"%s: its daemon needs %u bytes of state; the config gave it %u",
-			d->cfg->name, h->state_bytes, d->cfg->state_bytes);
-	else if (h->epoch != slot_epoch(d->slot))
-		err_set(&err, EPERM, "%s: its daemon speaks of epoch %u; %u is now", d->cfg->name,
-			h->epoch, slot_epoch(d->slot));
-	if (err.msg[0]) {
-		device_refuse(d, err.msg);
-		return;
-	}
+		return err_set(err, EPERM, "%s: its daemon is of model %.40s; the config wants %s",
+			       d->cfg->name, h->model, d->cfg->model);
+	if (h->state_bytes > state_bytes)
+		return err_set(err, EPERM,
+			       "%s: its daemon needs %u bytes of state; the config gave it %u",
+			       d->cfg->name, h->state_bytes, state_bytes);
+	if (h->epoch != epoch)
+		return err_set(err, EPERM, "%s: its daemon speaks of epoch %u; %u is now",
+			       d->cfg->name, h->epoch, epoch);
+	return 0;
+}
+
+int device_configure(struct device *d, struct ctl *ctl, const Outrigger__SwapRequest *set,
+		     bool standby)
+{
 	Outrigger__Configure c = OUTRIGGER__CONFIGURE__INIT;
 	Outrigger__BackendFd fds[LIMIT_FDS], *fd_ptrs[LIMIT_FDS];
 	int32_t next = DOCK_FD_BACKEND;
@@ -173,12 +185,13 @@ static void on_hello(struct device *d, const Outrigger__Hello *h)
 		fds[i].fd_index = fds[i].fd_index < 0 ? -1 : next++ - DOCK_FD_BACKEND;
 		fd_ptrs[i] = &fds[i];
 	}
-	c.n_options = d->cfg->n_options;
-	c.options = d->cfg->options;
+	c.n_options = set ? set->n_options : d->cfg->n_options;
+	c.options = set ? set->options : d->cfg->options;
 	c.n_backends = d->cfg->n_backends;
 	c.backends = fd_ptrs;
 	c.guest_clock_offset_ns = atomic_load(&d->vm->clock.offset_ns);
 	c.vm = d->vm->cfg->name;
+	c.standby = standby;
 	Outrigger__Grant grant = OUTRIGGER__GRANT__INIT, *grants = &grant;
 	grant.fd_index = next - DOCK_FD_BACKEND;
 	grant.writable = true;
@@ -196,7 +209,17 @@ static void on_hello(struct device *d, const Outrigger__Hello *h)
 	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
 	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_CONFIGURE;
 	m.configure = &c;
-	if (ctl_send(d->ctl, &m.base, 0))
+	return ctl_send(ctl, &m.base, 0);
+}
+
+static void on_hello(struct device *d, const Outrigger__Hello *h)
+{
+	struct err err = {0};
+	if (device_hello_check(d, h, slot_epoch(d->slot), d->state_bytes, &err)) {
+		device_refuse(d, err.msg);
+		return;
+	}
+	if (device_configure(d, d->ctl, d->set, false))
 		log_warn("device=%s: cannot send its options", d->cfg->name);
 	d->stage = STAGE_RANGES;
 }
@@ -326,6 +349,8 @@ static bool on_answer(struct device *d, const Outrigger__FromDaemon *m)
 
 static void on_message(struct device *d, const Outrigger__FromDaemon *m)
 {
+	if (d->swap && m->id && swap_answer(d->swap, m))
+		return;
 	if (d->stage == STAGE_UP && on_answer(d, m))
 		return;
 	if (d->stage == STAGE_UP && !m->id && m->kind_case == OUTRIGGER__FROM_DAEMON__KIND_OK)
@@ -408,12 +433,12 @@ static void pid_ready(void *arg)
 		device_gone(d);
 }
 
-static int send_descriptors(struct device *d, int conn, uint32_t epoch)
+int device_descriptors(struct device *d, int conn, const struct dock_grant *g)
 {
 	int fds[DOCK_FD_BACKEND + LIMIT_FDS + 2];
-	struct dock_reply r = {.magic = DOCK_MAGIC, .version = DOCK_VERSION, .epoch = epoch};
+	struct dock_reply r = {.magic = DOCK_MAGIC, .version = DOCK_VERSION, .epoch = g->epoch};
 	fds[DOCK_FD_PORT] = d->slot->port_fd;
-	fds[DOCK_FD_STATE] = d->slot->state_fd;
+	fds[DOCK_FD_STATE] = g->state_fd;
 	fds[DOCK_FD_KICK] = d->slot->kick_fd;
 	fds[DOCK_FD_IRQ] = d->slot->irq_fd;
 	fds[DOCK_FD_BELL] = d->vm->bell_fd;
@@ -428,8 +453,19 @@ static int send_descriptors(struct device *d, int conn, uint32_t epoch)
 		fds[r.nfds++] = copy_kick_fd(d->copy);
 	}
 	snprintf(r.device, sizeof(r.device), "%s", d->cfg->name);
-	snprintf(r.control_url, sizeof(r.control_url), "%s", d->control_url);
+	snprintf(r.control_url, sizeof(r.control_url), "%s", g->url);
 	return dock_send_reply(conn, &r, fds, r.nfds);
+}
+
+void device_control_url(const struct device *d, uint32_t epoch, char url[108])
+{
+	snprintf(url, 108, "ipc://%s/ctl.%s.%u", d->vm->cfg->runtime_dir, d->cfg->name, epoch);
+}
+
+static void url_unlink(const char *url)
+{
+	if (url[0])
+		unlink(url + strlen("ipc://"));
 }
 
 /*
@@ -442,10 +478,8 @@ static int control_open(struct device *d, uint32_t epoch, struct err *err)
 	if (d->ctl)
 		ctl_close(d->ctl);
 	d->ctl = NULL;
-	if (d->control_url[0])
-		unlink(d->control_url + strlen("ipc://"));
-	snprintf(d->control_url, sizeof(d->control_url), "ipc://%s/ctl.%s.%u",
-		 d->vm->cfg->runtime_dir, d->cfg->name, epoch);
+	url_unlink(d->control_url);
+	device_control_url(d, epoch, d->control_url);
 	int rc = ctl_listen(CTL_PAIR, d->control_url, &d->ctl, err);
 	if (rc)
 		return rc;
@@ -453,14 +487,59 @@ static int control_open(struct device *d, uint32_t epoch, struct err *err)
 	return d->ctl_watch ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
+static void session_watch(struct device *d)
+{
+	uv_loop_t *loop = &d->vm->loop;
+	if (!d->ctl_watch)
+		d->ctl_watch = watch_start(loop, ctl_fd(d->ctl), ctl_ready, d);
+	d->dock_watch = watch_start(loop, d->dock_fd, dock_conn_ready, d);
+	/* A process that is gone already, or an old kernel: the connection's end tells as well. */
+	if (d->pid_fd >= 0)
+		d->pid_watch = watch_start(loop, d->pid_fd, pid_ready, d);
+}
+
+void device_adopt(struct device *d, struct device_session *n)
+{
+	device_cut(d);
+	watch_stop(&d->ctl_watch);
+	/* Closing takes a while as long as its daemon lives: it is done when the next one is about to retire. */
+	ctl_close(d->retired);
+	d->retired = d->ctl;
+	url_unlink(d->control_url);
+	snprintf(d->control_url, sizeof(d->control_url), "%s", n->url);
+	d->ctl = n->ctl;
+	n->ctl = NULL;
+	d->dock_fd = fd_steal(&n->dock_fd);
+	d->pid_fd = fd_steal(&n->pid_fd);
+	d->pid = n->pid;
+	d->state_bytes = d->cfg->state_bytes + SLOT_STATE_GROWTH;
+	session_watch(d);
+	d->stage = STAGE_UP;
+	atomic_store(&d->slot->daemon_pid, d->pid);
+	if (d->copy)
+		copy_serving(d->copy);
+	slot_lines_sample(d->slot);
+	report_device(d);
+}
+
+void device_send(struct device *d, Outrigger__ToDaemon__KindCase kind, uint64_t id)
+{
+	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
+	m.kind_case = kind;
+	m.id = id;
+	m.quiesce = true; /* the bools of the oneof share their place */
+	if (ctl_send(d->ctl, &m.base, 0))
+		log_warn("device=%s does not take a control message", d->cfg->name);
+}
+
 int device_docked(struct device *d, int *conn, pid_t pid, struct err *err)
 {
-	struct vm *vm = d->vm;
 	d->token[0] = 0; /* good for once */
 	uint32_t epoch = slot_attach(d->slot);
 	int rc = control_open(d, epoch, err);
+	const struct dock_grant g = {epoch, d->slot->state_fd, d->control_url};
 	if (!rc)
-		rc = send_descriptors(d, *conn, epoch);
+		rc = device_descriptors(d, *conn, &g);
 	if (rc) {
 		slot_fail(d->slot, SLOT_DEAD, "cannot give %s its descriptors: %s", d->cfg->name,
 			  strerror(-rc));
@@ -469,13 +548,10 @@ int device_docked(struct device *d, int *conn, pid_t pid, struct err *err)
 	}
 	d->pid = pid;
 	d->dock_fd = fd_steal(conn);
-	d->dock_watch = watch_start(&vm->loop, d->dock_fd, dock_conn_ready, d);
-	/* A process that is gone already, or an old kernel: the connection's end tells as well. */
 	d->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (d->pid_fd >= 0)
-		d->pid_watch = watch_start(&vm->loop, d->pid_fd, pid_ready, d);
+	session_watch(d);
 	d->stage = STAGE_HELLO;
-	devices_review(vm);
+	devices_review(d->vm);
 	return 0;
 }
 
@@ -542,6 +618,7 @@ static int device_create(struct vm *vm, unsigned index, struct err *err)
 	};
 	d->vm = vm;
 	d->cfg = c;
+	d->state_bytes = c->state_bytes;
 	d->dock_fd = d->pid_fd = -1;
 	int rc = config_failure(c, &sc.policy, &sc.restart, err);
 	for (size_t i = 0; i < c->n_irqs && !rc; i++) {
@@ -603,10 +680,13 @@ void devices_destroy(struct vm *vm)
 		struct device *d = &vm->devices[i];
 		if (!d->vm)
 			continue;
+		swap_destroy(d->swap);
 		device_cut(d);
 		watch_stop(&d->ctl_watch);
-		if (d->ctl)
-			ctl_close(d->ctl);
+		ctl_close(d->ctl);
+		ctl_close(d->retired);
+		if (d->set)
+			outrigger__swap_request__free_unpacked(d->set, NULL);
 		copy_destroy(d->copy); /* its thread uses the slot */
 		slot_destroy(d->slot);
 		for (unsigned k = 0; k < LIMIT_RANGES; k++)
@@ -639,6 +719,8 @@ static void device_review(struct device *d)
 		return;
 	char why[200];
 	slot_why(d->slot, why, sizeof(why));
+	if (d->swap)
+		swap_abort(d->swap, why);
 	device_cut(d);
 	if (vm->state == VM_STARTING)
 		vm_fail_start(vm, "%s", why);

@@ -28,6 +28,44 @@ int device_docked(struct device *d, int *conn, pid_t pid, struct err *err);
 void device_expect(struct device *d, const char *token);
 void device_give_up(struct device *d, const char *why);
 
+/** struct dock_grant - what a daemon gets at the dock. Borrowed. */
+struct dock_grant {
+	uint32_t epoch;
+	int state_fd;
+	const char *url; /* of its control socket */
+};
+
+/** device_descriptors - sends the descriptors of @d over @conn. 0 or -Exxx. */
+int device_descriptors(struct device *d, int conn, const struct dock_grant *g);
+
+/** device_control_url - the address of the control socket of @epoch: room for 108 bytes. */
+void device_control_url(const struct device *d, uint32_t epoch, char url[108]);
+
+/** device_hello_check - whether the daemon that says @h may have the slot under @epoch and with @state_bytes. 0, -EPERM. */
+int device_hello_check(const struct device *d, const Outrigger__Hello *h, uint32_t epoch,
+		       uint32_t state_bytes, struct err *err);
+
+/** device_configure - answers hello: options of @set (NULL: the config's), host descriptors, grants. 0 or -Exxx. */
+int device_configure(struct device *d, struct ctl *ctl, const Outrigger__SwapRequest *set,
+		     bool standby);
+
+/** struct device_session - a daemon's connections. */
+struct device_session {
+	struct ctl *ctl;
+	int dock_fd, pid_fd;
+	pid_t pid;
+	char url[108];
+};
+
+/** device_adopt - @n (taken: emptied) serves @d from now on; what the daemon before had is closed, and it ends by that. */
+void device_adopt(struct device *d, struct device_session *n);
+
+/** device_send - a message to the daemon that serves. */
+void device_send(struct device *d, Outrigger__ToDaemon__KindCase kind, uint64_t id);
+
+/** device_vacant - the daemon of @d is gone, and so is the one that should have followed it. */
+void device_vacant(struct device *d);
+
 /** devices_review - tells the launcher of slots that changed by themselves and ends what must end.
  */
 void devices_review(struct vm *vm);

@@ -2,6 +2,7 @@
 /* The VM's dock: who connects, says a token and is the one that the token was made for gets a
  * device's descriptors. */
 #include "hv/device.h"
+#include "hv/swap.h"
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -26,17 +27,27 @@ static void conn_close(struct dock_conn *c)
 	fd_close(&c->fd);
 }
 
-/* All tokens are compared in full, so the time says nothing about which one was nearly right. */
-static struct device *token_find(struct vm *vm, const char token[LIMIT_TOKEN + 1])
+/* @want: LIMIT_TOKEN digits, or "". In full, so the time says nothing about which one was nearly right. */
+static bool token_is(const char *want, const char token[LIMIT_TOKEN + 1])
+{
+	unsigned diff = !want[0];
+	for (unsigned k = 0; want[0] && k <= LIMIT_TOKEN; k++)
+		diff |= (unsigned char)want[k] ^ (unsigned char)token[k];
+	return !diff;
+}
+
+/* *@ret_standby: it is the token of a daemon that comes up while another one serves. */
+static struct device *token_find(struct vm *vm, const char token[LIMIT_TOKEN + 1],
+				 bool *ret_standby)
 {
 	struct device *found = NULL;
 	for (unsigned i = 0; i < vm->n_devices; i++) {
-		const char *want = vm->devices[i].token; /* LIMIT_TOKEN digits, or none */
-		unsigned diff = !want[0];
-		for (unsigned k = 0; k <= LIMIT_TOKEN; k++)
-			diff |= (unsigned char)want[k] ^ (unsigned char)token[k];
-		if (!diff)
-			found = &vm->devices[i];
+		struct device *d = &vm->devices[i];
+		bool standby = d->swap && token_is(swap_token(d->swap), token);
+		if (standby || token_is(d->token, token)) {
+			found = d;
+			*ret_standby = standby;
+		}
 	}
 	return found;
 }
@@ -66,13 +77,15 @@ static void conn_ready(void *arg)
 		fd_close(&fd);
 		return;
 	}
-	struct device *d = token_find(c->vm, req.token);
+	bool standby = false;
+	struct device *d = token_find(c->vm, req.token, &standby);
 	if (!d) {
 		char why[64];
 		snprintf(why, sizeof(why), "pid %d has no valid token", pid);
 		refuse(fd, EACCES, why);
 	} else {
-		rc = device_docked(d, &fd, pid, &err);
+		rc = standby ? swap_docked(d->swap, &fd, pid, &err)
+			     : device_docked(d, &fd, pid, &err);
 		if (rc)
 			refuse(fd, -rc, err.msg);
 	}

@@ -2,6 +2,7 @@
 #include "hv/pause.h"
 #include "base/log.h"
 #include "hv/report.h"
+#include "hv/swap.h"
 #include <errno.h>
 
 /* To every daemon that serves; nobody waits for the answers. */
@@ -11,8 +12,8 @@ static void tell_daemons(struct vm *vm, Outrigger__ToDaemon__KindCase kind)
 		struct device *d = &vm->devices[i];
 		Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
 		Outrigger__Configure c = OUTRIGGER__CONFIGURE__INIT;
-		if (d->stage != STAGE_UP)
-			continue;
+		if (d->stage != STAGE_UP || (d->swap && swap_in_hand_over(d->swap)))
+			continue; /* a successor is told when it serves */
 		m.kind_case = kind;
 		if (kind == OUTRIGGER__TO_DAEMON__KIND_CONFIGURE) {
 			c.vm = vm->cfg->name;

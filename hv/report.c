@@ -2,6 +2,7 @@
 #include "hv/report.h"
 #include "hv/device.h"
 #include "hv/pause.h"
+#include "hv/swap.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -201,32 +202,51 @@ static void reply_status(struct vm *vm, uint64_t id)
 }
 
 /* The device that the launcher means; NULL: it was told that there is none. */
-static struct device *device_of(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q)
+static struct device *device_of(struct vm *vm, uint64_t id, const char *name)
 {
 	for (unsigned i = 0; i < vm->n_devices; i++)
-		if (!strcmp(vm->devices[i].cfg->name, q->device))
+		if (!strcmp(vm->devices[i].cfg->name, name))
 			return &vm->devices[i];
 	reply_simple(vm, id, ENOENT, "there is no such device");
 	return NULL;
 }
 
+static bool token_good(struct vm *vm, uint64_t id, const char *token)
+{
+	if (strlen(token) == LIMIT_TOKEN && strspn(token, "0123456789abcdef") == LIMIT_TOKEN)
+		return true;
+	reply_simple(vm, id, EINVAL, "a token has 32 hexadecimal digits");
+	return false;
+}
+
 static void expect_daemon(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q)
 {
-	struct device *d = device_of(vm, id, q);
+	struct device *d = device_of(vm, id, q->device);
+	if (!d || !token_good(vm, id, q->value))
+		return;
+	device_expect(d, q->value);
+	reply_simple(vm, id, 0, "");
+}
+
+static void swap_daemon(struct vm *vm, uint64_t id, const Outrigger__SwapRequest *q)
+{
+	struct device *d = device_of(vm, id, q->device);
+	if (d && token_good(vm, id, q->token))
+		swap_begin(d, q, id);
+}
+
+static void cancel_swap(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q)
+{
+	struct device *d = device_of(vm, id, q->device);
 	if (!d)
 		return;
-	if (strlen(q->value) != LIMIT_TOKEN ||
-	    strspn(q->value, "0123456789abcdef") != LIMIT_TOKEN) {
-		reply_simple(vm, id, EINVAL, "a token has 32 hexadecimal digits");
-		return;
-	}
-	device_expect(d, q->value);
+	swap_cancel(d, q->value);
 	reply_simple(vm, id, 0, "");
 }
 
 static void give_up(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q)
 {
-	struct device *d = device_of(vm, id, q);
+	struct device *d = device_of(vm, id, q->device);
 	if (!d)
 		return;
 	device_give_up(d, q->value);
@@ -237,7 +257,7 @@ static void ask_device(struct vm *vm, uint64_t id, const Outrigger__DeviceReques
 {
 	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
 	Outrigger__ControlSet c = OUTRIGGER__CONTROL_SET__INIT;
-	struct device *d = device_of(vm, id, q);
+	struct device *d = device_of(vm, id, q->device);
 	if (!d)
 		return;
 	m.kind_case =
@@ -281,6 +301,12 @@ static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_EXPECT:
 		expect_daemon(vm, q->id, q->expect);
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_SWAP:
+		swap_daemon(vm, q->id, q->swap);
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_SWAP_CANCEL:
+		cancel_swap(vm, q->id, q->swap_cancel);
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_GIVE_UP:
 		give_up(vm, q->id, q->give_up);

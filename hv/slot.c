@@ -30,14 +30,19 @@ static bool many_cores(void)
 	return sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) > 1;
 }
 
+/* A segment for an arena of @bytes. */
+static int state_create(uint64_t bytes)
+{
+	uint64_t copy = align_up(bytes, 64) + sizeof(struct state_reply);
+	return memfd_create_sized("state", align_up(STATE_COPY_OFFSET + 2 * copy, PORT_PAGE));
+}
+
 static int slot_make_fds(struct slot *s, struct err *err)
 {
 	const struct slot_config *c = &s->cfg;
-	uint64_t copy = align_up(c->state_bytes, 64) + sizeof(struct state_reply);
 	s->port_bytes = align_up(port_size(c->shadow_pages), PORT_PAGE);
 	s->port_fd = memfd_create_sized("port", s->port_bytes);
-	s->state_fd =
-		memfd_create_sized("state", align_up(STATE_COPY_OFFSET + 2 * copy, PORT_PAGE));
+	s->state_fd = state_create(c->state_bytes);
 	s->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->port_fd < 0 || s->state_fd < 0 || s->kick_fd < 0 || s->irq_fd < 0)
@@ -120,6 +125,28 @@ int slot_serve(struct slot *s)
 		return -EPROTO;
 	word_set(s, SLOT_SERVING, 0);
 	return 0;
+}
+
+int slot_successor(struct slot *s, uint32_t *ret_epoch, int *ret_state_fd)
+{
+	int fd = state_create(s->cfg.state_bytes + SLOT_STATE_GROWTH);
+	if (fd < 0)
+		return fd;
+	*ret_state_fd = fd;
+	*ret_epoch = port_epoch_reserve(&s->pp);
+	return 0;
+}
+
+bool slot_switch(struct slot *s, uint32_t epoch)
+{
+	pthread_mutex_lock(&s->lock); /* against slot_fail() */
+	bool serving = slot_state(s) == SLOT_SERVING;
+	if (serving) {
+		port_epoch_set(&s->pp, epoch);
+		word_set(s, SLOT_SERVING, epoch);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return serving;
 }
 
 bool slot_vacate(struct slot *s)

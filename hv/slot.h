@@ -136,6 +136,21 @@ uint32_t slot_attach(struct slot *s);
 /** slot_serve - DOCKED to SERVING. -EPROTO in any other state. Control thread. */
 int slot_serve(struct slot *s);
 
+/** slot_successor - an epoch and a state segment (*@ret_state_fd, gives; room for SLOT_STATE_GROWTH more bytes of state) for
+ * a daemon that comes up while another one serves. 0 or -Exxx. Control thread. */
+int slot_successor(struct slot *s, uint32_t *ret_epoch, int *ret_state_fd);
+#define SLOT_STATE_GROWTH (256u * 1024)
+
+/** slot_switch - answers of @epoch count from now on: of the successor, or once more of its predecessor. What the vCPUs have
+ * asked stays in the ring. False: the slot does not serve. Control thread. */
+bool slot_switch(struct slot *s, uint32_t epoch);
+
+/** slot_taken - true if the daemon of @epoch has attached to the port. */
+static inline bool slot_taken(struct slot *s, uint32_t epoch)
+{
+	return atomic_load(&s->pp.port->consumer.epoch) == epoch;
+}
+
 /** slot_vacate - the daemon is dead and another one is to come (slot_config.restart): what the vCPUs asked stays in the ring
  * and waits, up to the deadline. False: the slot was not in use. Control thread. */
 bool slot_vacate(struct slot *s);

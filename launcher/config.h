@@ -92,6 +92,10 @@ int chardev_parse(const char *value, enum chardev_kind *ret, const char **ret_pa
 /** config_option_io - true if an option of this type (OptionDescription.type) is a host object of launcher/hostio.h, or a sink. */
 bool config_option_io(const char *type);
 
+/** config_plain_value - @value of an option of this type as daemons take it, heap: sizes and times as plain numbers. What is
+ * malformed stays as it is. */
+char *config_plain_value(const char *type, const char *value);
+
 /** config_path - @path seen from folder @dir: heap string. */
 char *config_path(const char *dir, const char *path);
 

@@ -86,7 +86,7 @@ static bool time_ok(const char *s)
 }
 
 /* The value in the one form that every model reads: bytes, nanoseconds, decimal, true or false. */
-static char *plain_value(const char *type, const char *value)
+char *config_plain_value(const char *type, const char *value)
 {
 	uint64_t v;
 	bool b;
@@ -181,7 +181,7 @@ static void resolve_options(const struct config *c, struct config_device *dev,
 			value = "console";
 		if (!value && o->def && o->def[0])
 			value = o->def;
-		dev->values[i] = value ? plain_value(o->type, value) : NULL;
+		dev->values[i] = value ? config_plain_value(o->type, value) : NULL;
 	}
 }
 

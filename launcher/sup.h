@@ -48,6 +48,12 @@ struct sup_device {
 	uint64_t restarted_ns;	 /* when it was spawned last */
 	bool restart_asked;	 /* by a person: at once, whatever the policy, and not counted */
 	struct sup_process proc;
+	struct sup_process standby; /* a swap: comes up beside proc */
+	struct sup_process retired; /* was replaced by proc */
+	uint64_t swap_id;	    /* request to hv; 0: no swap is under way */
+	char swap_token[LIMIT_TOKEN + 1];
+	char **set, **new_set; /* "name=value" that swaps have brought; of the swap under way */
+	uv_timer_t retire_timer;
 	char state[16], why[256]; /* as hv told */
 };
 
@@ -116,6 +122,32 @@ void sup_kill(struct sup *s);
 int sup_start(struct sup *s);
 /** sup_spawn_daemon - starts the process of @dev, which docks with @token. */
 int sup_spawn_daemon(struct sup *s, struct sup_device *dev, const char *token, struct err *err);
+/** sup_spawn_process - starts @p (program and log_path are set) as a daemon of @dev; @again: its log goes on. */
+int sup_spawn_process(struct sup *s, struct sup_device *dev, struct sup_process *p,
+		      const char *token, bool again, struct err *err);
+
+/** sup_process_end - kills it and waits for that. sup_process_fini - frees what it holds, for the next one. */
+void sup_process_end(struct sup_process *p);
+void sup_process_fini(struct sup_process *p);
+void sup_sets_free(char **sets);
+
+/** sup_died - @dev's process has died: says so, or restarts it. */
+void sup_died(struct sup *s, struct sup_device *dev);
+
+/** sup_swap_begin - starts program @model ("": the one that serves) beside @dev's process, with the settings @args
+ * ("name=value") beside those it has. Returns the id of the request to hv whose answer ends it; 0: @err. */
+uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model, char *const *args,
+			size_t nargs, struct err *err);
+/** sup_swap_of - the device whose swap @r answers; NULL: it answers something else. */
+struct sup_device *sup_swap_of(struct sup *s, const Outrigger__HvReply *r);
+/** sup_swap_reply - hv's answer to the swap of @dev: begins or ends it. True: it has ended. */
+bool sup_swap_reply(struct sup *s, struct sup_device *dev, const Outrigger__HvReply *r);
+/** sup_swap_died - the standby of @dev has died. */
+void sup_swap_died(struct sup *s, struct sup_device *dev);
+/** sup_hv_swap / sup_hv_swap_cancel - as sup_hv_request(). */
+uint64_t sup_hv_swap(struct sup *s, Outrigger__SwapRequest *q);
+uint64_t sup_hv_swap_cancel(struct sup *s, const char *device, const char *why);
+
 /** sup_restart - @dev's process has died while the VM runs: another one, at once or after a while, or none any more. */
 void sup_restart(struct sup *s, struct sup_device *dev);
 /** sup_hv_expect / sup_hv_give_up - tells hv that a daemon with @token will dock; that none will. As sup_hv_request(). */
@@ -142,5 +174,7 @@ void sup_front_size(struct sup *s);
 
 /** sup_cli_start - opens the supervisor's socket. 0 or -Exxx. */
 int sup_cli_start(struct sup *s, struct err *err);
+/** sup_cli_swapped - hv's answer to the swap that a client waits for. */
+void sup_cli_swapped(struct sup *s, const struct sup_device *dev, const Outrigger__HvReply *reply);
 /** sup_cli_answer - hv's answer to the request that a client waits for. */
 void sup_cli_answer(struct sup *s, const Outrigger__HvReply *reply);

@@ -236,6 +236,40 @@ static void verb_kill(struct sup *s, const char *name, bool again)
 	}
 }
 
+/* Arguments: device, program (see sup_swap_begin()), settings. */
+static void verb_swap(struct sup *s, const Outrigger__CliRequest *q)
+{
+	struct err err = {0};
+	const struct config_device *cfg = device_named(s, q->n_args ? q->args[0] : NULL);
+	for (size_t i = 0; cfg && i < s->ndevices; i++) {
+		struct sup_device *dev = &s->devices[i];
+		if (dev->cfg != cfg)
+			continue;
+		size_t n = q->n_args > 2 ? q->n_args - 2 : 0;
+		uint64_t id = sup_swap_begin(s, dev, q->n_args > 1 ? q->args[1] : "", q->args + 2,
+					     n, &err);
+		if (id)
+			device_wait(s, id);
+		else
+			cli_error(s, err.msg);
+		return;
+	}
+}
+
+void sup_cli_swapped(struct sup *s, const struct sup_device *dev, const Outrigger__HvReply *reply)
+{
+	Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
+	/* Microseconds of the whole, and of those that accesses waited; then pid and program. */
+	AUTO_FREE char *text =
+		xasprintf("%.*s %d %s", (int)reply->blob.len, (const char *)reply->blob.data,
+			  dev->proc.pid, dev->proc.program);
+	r.status = reply->status ? EXIT_FAILED : EXIT_DONE;
+	r.error = reply->error;
+	r.text = text;
+	cli_reply(s, &r);
+	answered(s);
+}
+
 static void verb_stop(struct sup *s, bool force)
 {
 	Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
@@ -289,6 +323,8 @@ static void dispatch(struct sup *s, const Outrigger__CliRequest *q)
 		vm_wait(s, OUTRIGGER__HV_REQUEST__KIND_RESUME);
 	} else if (strcmp(q->verb, "kill") == 0 || strcmp(q->verb, "restart") == 0) {
 		verb_kill(s, arg, strcmp(q->verb, "restart") == 0);
+	} else if (strcmp(q->verb, "swap") == 0) {
+		verb_swap(s, q);
 	} else if (strcmp(q->verb, "size") == 0) {
 		Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
 		if (q->n_args == 2)

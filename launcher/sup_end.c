@@ -26,6 +26,15 @@ void sup_kill(struct sup *s)
 		process_kill(&s->devices[i].proc, SIGKILL);
 }
 
+/* Daemons that serve nothing: nobody waits for their last words. */
+static void others_end(struct sup *s)
+{
+	for (size_t i = 0; i < s->ndevices; i++) {
+		sup_process_end(&s->devices[i].standby);
+		sup_process_end(&s->devices[i].retired);
+	}
+}
+
 static void grace_over(uv_timer_t *t)
 {
 	struct sup *s = t->data;
@@ -45,6 +54,7 @@ void sup_end(struct sup *s, int exit_code, const char *fmt, ...)
 	va_end(ap);
 	uv_timer_stop(&s->start_timer);
 	uv_timer_stop(&s->timeout_timer);
+	others_end(s);
 	/* To an hv that said the end itself, this is the word that we have heard it. */
 	sup_hv_request(s, OUTRIGGER__HV_REQUEST__KIND_STOP);
 	uv_timer_start(&s->grace_timer, grace_over, SUP_GRACE_MS, 500);
@@ -122,6 +132,12 @@ void sup_verdict(uv_timer_t *t)
 	}
 }
 
+void sup_died(struct sup *s, struct sup_device *dev)
+{
+	uv_timer_start(&s->verdict_timer, sup_verdict, SUP_VERDICT_MS, 0);
+	sup_restart(s, dev);
+}
+
 static bool reap_one(struct sup_process *p)
 {
 	if (!p->alive || waitpid(p->pid, &p->status, WNOHANG) != p->pid)
@@ -134,10 +150,13 @@ void sup_reap(struct sup *s)
 {
 	bool hv_gone_now = reap_one(&s->hv);
 	for (size_t i = 0; i < s->ndevices; i++) {
-		if (!reap_one(&s->devices[i].proc))
-			continue;
-		uv_timer_start(&s->verdict_timer, sup_verdict, SUP_VERDICT_MS, 0);
-		sup_restart(s, &s->devices[i]);
+		struct sup_device *dev = &s->devices[i];
+		reap_one(&dev->retired);
+		if (reap_one(&dev->standby))
+			sup_swap_died(s, dev);
+		/* While a swap is under way it is hv that knows which of the two the device has lost. */
+		if (reap_one(&dev->proc) && !dev->swap_id)
+			sup_died(s, dev);
 	}
 	if (hv_gone_now)
 		hv_died(s);

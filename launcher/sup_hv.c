@@ -70,6 +70,25 @@ uint64_t sup_hv_give_up(struct sup *s, const char *device, const char *why)
 	return send_request(s, &req);
 }
 
+uint64_t sup_hv_swap(struct sup *s, Outrigger__SwapRequest *q)
+{
+	Outrigger__HvRequest req = OUTRIGGER__HV_REQUEST__INIT;
+	req.kind_case = OUTRIGGER__HV_REQUEST__KIND_SWAP;
+	req.swap = q;
+	return send_request(s, &req);
+}
+
+uint64_t sup_hv_swap_cancel(struct sup *s, const char *device, const char *why)
+{
+	Outrigger__HvRequest req = OUTRIGGER__HV_REQUEST__INIT;
+	Outrigger__DeviceRequest d = OUTRIGGER__DEVICE_REQUEST__INIT;
+	d.device = (char *)(uintptr_t)device;
+	d.value = (char *)(uintptr_t)why;
+	req.kind_case = OUTRIGGER__HV_REQUEST__KIND_SWAP_CANCEL;
+	req.swap_cancel = &d;
+	return send_request(s, &req);
+}
+
 static struct sup_device *device_find(struct sup *s, const char *name)
 {
 	for (size_t i = 0; i < s->ndevices; i++)
@@ -199,6 +218,16 @@ static void event(struct sup *s, const Outrigger__HvEvent *e)
 	}
 }
 
+static void reply(struct sup *s, const Outrigger__HvReply *r)
+{
+	bool wanted = r->id == s->cli_pending;
+	struct sup_device *dev = sup_swap_of(s, r);
+	if (dev && sup_swap_reply(s, dev, r) && wanted)
+		sup_cli_swapped(s, dev, r);
+	else if (!dev && wanted)
+		sup_cli_answer(s, r);
+}
+
 static void hv_readable(uv_poll_t *p, int status, int events)
 {
 	struct sup *s = p->data;
@@ -214,9 +243,8 @@ static void hv_readable(uv_poll_t *p, int status, int events)
 		const Outrigger__FromHv *from = (const Outrigger__FromHv *)(const void *)m;
 		if (from->kind_case == OUTRIGGER__FROM_HV__KIND_EVENT)
 			event(s, from->event);
-		else if (from->kind_case == OUTRIGGER__FROM_HV__KIND_REPLY &&
-			 from->reply->id == s->cli_pending)
-			sup_cli_answer(s, from->reply);
+		else if (from->kind_case == OUTRIGGER__FROM_HV__KIND_REPLY)
+			reply(s, from->reply);
 		ctl_free(m);
 	}
 }

@@ -34,34 +34,40 @@ static int spawn_hv(struct sup *s, struct err *err)
 	return vmconfig_send(&s->vmconfig, s->launch_fd, err);
 }
 
+int sup_spawn_process(struct sup *s, struct sup_device *dev, struct sup_process *p,
+		      const char *token, bool again, struct err *err)
+{
+	AUTO_FREE char *dock = runtime_path(&s->rt, "dock");
+	AUTO_FREE char *env_token = xasprintf("OUTRIGGER_TOKEN=%s", token);
+	const char *argv[] = {p->program, "--dock", dock, s->opt.no_sandbox ? "--no-sandbox" : NULL,
+			      NULL};
+	const char *env[] = {env_token, NULL};
+	struct spawn sp = {.path = p->program,
+			   .argv = argv,
+			   .env = env,
+			   .log_path = p->log_path,
+			   .append = again,
+			   .keep_fd = -1,
+			   .pid_namespace = !s->opt.no_sandbox};
+	int r = spawn_start(&sp, &p->pid, &p->isolated, err);
+	if (r < 0)
+		return r;
+	p->alive = true;
+	p->judged = false;
+	sup_say(s, "%s: %s spawned, pid %d", dev->cfg->name, dev->cfg->model->name, p->pid);
+	return 0;
+}
+
 int sup_spawn_daemon(struct sup *s, struct sup_device *dev, const char *token, struct err *err)
 {
 	bool again = dev->proc.pid != 0;
-	AUTO_FREE char *dock = runtime_path(&s->rt, "dock");
-	AUTO_FREE char *env_token = xasprintf("OUTRIGGER_TOKEN=%s", token);
 	AUTO_FREE char *log_name = xasprintf("%s.log", dev->cfg->name);
-	const char *argv[] = {dev->cfg->model->path, "--dock", dock,
-			      s->opt.no_sandbox ? "--no-sandbox" : NULL, NULL};
-	const char *env[] = {env_token, NULL};
 	dev->proc.name = dev->cfg->name;
 	if (!again) {
 		dev->proc.program = xstrdup(dev->cfg->model->path);
 		dev->proc.log_path = runtime_path(&s->rt, log_name);
 	}
-	struct spawn sp = {.path = dev->proc.program,
-			   .argv = argv,
-			   .env = env,
-			   .log_path = dev->proc.log_path,
-			   .append = again,
-			   .keep_fd = -1,
-			   .pid_namespace = !s->opt.no_sandbox};
-	int r = spawn_start(&sp, &dev->proc.pid, &dev->proc.isolated, err);
-	if (r < 0)
-		return r;
-	dev->proc.alive = true;
-	dev->proc.judged = false;
-	sup_say(s, "%s: %s spawned, pid %d", dev->cfg->name, dev->cfg->model->name, dev->proc.pid);
-	return 0;
+	return sup_spawn_process(s, dev, &dev->proc, token, again, err);
 }
 
 /* What the console of @b is called: the device; of its further byte streams, device.option. Heap. */
@@ -169,6 +175,8 @@ int sup_start(struct sup *s)
 		s->devices[i].sup = s;
 		uv_timer_init(&s->loop, &s->devices[i].restart_timer);
 		s->devices[i].restart_timer.data = &s->devices[i];
+		uv_timer_init(&s->loop, &s->devices[i].retire_timer);
+		s->devices[i].retire_timer.data = &s->devices[i];
 	}
 	int r = runtime_create(&s->rt, c->name, longest_name(c), &err);
 	if (r < 0)

@@ -115,12 +115,6 @@ static void timers_start(struct sup *s)
 /* ---- the end ------------------------------------------------------------------------------------
  */
 
-static void process_fini(struct sup_process *p)
-{
-	free(p->program);
-	free(p->log_path);
-}
-
 static void handle_close(uv_handle_t *h, void *arg)
 {
 	(void)arg;
@@ -142,9 +136,15 @@ static void sup_fini(struct sup *s)
 	backends_close(&s->backends);
 	vmconfig_fini(&s->vmconfig);
 	runtime_remove(&s->rt);
-	process_fini(&s->hv);
-	for (size_t i = 0; i < s->ndevices; i++)
-		process_fini(&s->devices[i].proc);
+	sup_process_fini(&s->hv);
+	for (size_t i = 0; i < s->ndevices; i++) {
+		struct sup_device *dev = &s->devices[i];
+		sup_process_fini(&dev->proc);
+		sup_process_fini(&dev->standby);
+		sup_process_fini(&dev->retired);
+		sup_sets_free(dev->set);
+		sup_sets_free(dev->new_set);
+	}
 	fd_close(&s->launch_fd);
 	free(s->devices);
 	free(s->consoles);

@@ -106,12 +106,22 @@ void port_init(struct port_producer *pp, void *map, unsigned vcpus, unsigned lin
 		atomic_store(&p->comp[i].waiter, PORT_AWAKE);
 }
 
+uint32_t port_epoch_reserve(struct port_producer *pp)
+{
+	if (!++pp->last_epoch)
+		pp->last_epoch = 1;
+	return pp->last_epoch;
+}
+
+void port_epoch_set(struct port_producer *pp, uint32_t epoch)
+{
+	atomic_store(&pp->epoch, epoch);
+}
+
 uint32_t port_epoch_begin(struct port_producer *pp)
 {
-	uint32_t e = atomic_load(&pp->epoch) + 1;
-	if (!e)
-		e = 1;
-	atomic_store(&pp->epoch, e);
+	uint32_t e = port_epoch_reserve(pp);
+	port_epoch_set(pp, e);
 	atomic_store(&pp->dead, 0);
 	return e;
 }

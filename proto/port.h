@@ -256,6 +256,7 @@ struct port_producer {
 	_Atomic uint64_t
 		head_seen; /* the consumer's head when it was last looked at: never ahead of it */
 	_Atomic uint32_t epoch; /* of the daemon whose answers count; 0 = none */
+	uint32_t last_epoch;	/* given out last; control thread */
 	_Atomic uint32_t dead;	/* nonzero: nobody will answer; waits end at once with -EPIPE */
 	unsigned lines;
 	unsigned shadow_pages;
@@ -275,6 +276,12 @@ void port_init(struct port_producer *pp, void *map, unsigned vcpus, unsigned lin
 /** port_epoch_begin - a new daemon may attach: returns its epoch (nonzero) and clears @dead.
  * Answers that carry any other epoch are ignored from now on. Control thread. */
 uint32_t port_epoch_begin(struct port_producer *pp);
+
+/** port_epoch_reserve - an epoch that no daemon has had, for one that may attach later. Control thread. */
+uint32_t port_epoch_reserve(struct port_producer *pp);
+
+/** port_epoch_set - answers of @epoch count from now on, and no others. Control thread. */
+void port_epoch_set(struct port_producer *pp, uint32_t epoch);
 
 /** port_mark_dead - nobody serves: ends every wait with -EPIPE and wakes the sleepers. Any thread. */
 void port_mark_dead(struct port_producer *pp);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The requests that hv may make of a serving daemon: quiesce, resume, save, load, inspect, bye.
+ * The requests that hv may make of a serving daemon: quiesce, resume, save, load, inspect, hand_over, bye.
  */
 #include "devmodel/core/daemon.h"
 #include <errno.h>
@@ -54,6 +54,37 @@ static void do_save(struct daemon *d, uint64_t id)
 		reply_blob(d, id, buf, len);
 }
 
+bool control_hand_over(struct daemon *d)
+{
+	Outrigger__FromDaemon m = OUTRIGGER__FROM_DAEMON__INIT;
+	uint8_t *buf;
+	size_t len;
+	uint64_t id = d->hand_over;
+	if (d->host && d->cls->host->busy && d->cls->host->busy(d->host))
+		return false;
+	d->hand_over = 0;
+	int rc = dm_save(d->dm, &buf, &len);
+	if (rc) {
+		reply_error(d, id, strerror(-rc));
+		return true;
+	}
+	d->handed_over = true;
+	m.kind_case = OUTRIGGER__FROM_DAEMON__KIND_HANDED_OVER;
+	m.handed_over.data = buf;
+	m.handed_over.len = len;
+	reply(d, id, &m);
+	free(buf);
+	return true;
+}
+
+/* After quiesce, or a hand-over that came to nothing. */
+static void do_resume(struct daemon *d, uint64_t id)
+{
+	d->quiesced = d->handed_over = false;
+	d->hand_over = 0;
+	reply_ok(d, id);
+}
+
 /* A failed load leaves the state as it was: it ran on the working copy. */
 static void do_load(struct daemon *d, uint64_t id, const ProtobufCBinaryData *blob)
 {
@@ -103,13 +134,19 @@ static void handle(struct daemon *d, const Outrigger__ToDaemon *m)
 {
 	switch (m->kind_case) {
 	case OUTRIGGER__TO_DAEMON__KIND_QUIESCE:
-		loop_drain(d);
+		if (!d->handed_over)
+			loop_drain(d);
 		d->quiesced = true;
 		reply_ok(d, m->id);
 		break;
 	case OUTRIGGER__TO_DAEMON__KIND_RESUME:
-		d->quiesced = false;
-		reply_ok(d, m->id);
+		do_resume(d, m->id);
+		break;
+	case OUTRIGGER__TO_DAEMON__KIND_HAND_OVER: /* in the loop, which may be asleep in the port now */
+		if (d->quiesced)
+			reply_error(d, m->id, "the VM is paused");
+		else
+			d->hand_over = m->id;
 		break;
 	case OUTRIGGER__TO_DAEMON__KIND_CONFIGURE: /* a new clock offset, after a pause */
 		d->clock_offset_ns = m->configure->guest_clock_offset_ns;

@@ -39,6 +39,9 @@ struct daemon {
 	uint64_t timer_armed_ns;  /* monotonic; UINT64_MAX: off */
 	bool resumed;		  /* went on from a committed state */
 	bool quiesced;		  /* serves nothing, runs no timer, reads no input */
+	uint64_t hand_over; /* id of that request: nothing new is taken from the queues; 0: none */
+	bool handed_over;   /* the port belongs to a successor, or to nobody */
+	bool standby;	    /* another daemon serves */
 	bool done;
 	int exit_code;
 };
@@ -51,6 +54,12 @@ void link_linger(struct daemon *d);
 
 /** link_down - closes and frees everything; takes a half-built daemon. */
 void link_down(struct daemon *d);
+
+/** link_await - sleeps until a control message is there or the dock connection ends: then `done` is set. Looks at nothing else. */
+void link_await(struct daemon *d);
+
+/** control_hand_over - a hand-over was asked for: done if nothing is with the host any more. True: it was. */
+bool control_hand_over(struct daemon *d);
 
 /** control_run - answers the control messages that are there. */
 void control_run(struct daemon *d);

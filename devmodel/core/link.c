@@ -198,6 +198,7 @@ static int configure(struct daemon *d, struct err *err)
 	for (size_t i = 0; i < c->n_options && n < LIMIT_OPTIONS; i++, n++)
 		set[n] = (struct dm_setting){c->options[i]->name, c->options[i]->value};
 	d->clock_offset_ns = c->guest_clock_offset_ns;
+	d->standby = c->standby;
 	if (c->n_options > LIMIT_OPTIONS)
 		rc = err_set(err, EINVAL, "%zu options: at most %d", c->n_options, LIMIT_OPTIONS);
 	if (!rc)
@@ -429,10 +430,74 @@ static void say_error(struct daemon *d, const struct err *err)
 		ctl_send(d->ctl, &m.base, 200);
 }
 
+/* ---- standing by ---------------------------------------------------------------------------------------------- */
+
+static int say_simple(struct daemon *d, Outrigger__FromDaemon__KindCase kind, uint64_t id,
+		      const char *text, struct err *err)
+{
+	Outrigger__FromDaemon m = OUTRIGGER__FROM_DAEMON__INIT;
+	m.kind_case = kind;
+	m.id = id;
+	if (kind == OUTRIGGER__FROM_DAEMON__KIND_OK)
+		m.ok = true;
+	else
+		m.error = (char *)(uintptr_t)text; /* all texts of the oneof share their place */
+	return send_up(d, &m, err);
+}
+
+/* A load for practice, while the other daemon still serves. */
+static int practise(struct daemon *d, const struct mappings *m, const Outrigger__ToDaemon *q,
+		    struct err *err)
+{
+	struct err why = {{0}};
+	int rc = server_load(&d->srv, d->dm, m->state, m->state_size, build_id_word(), q->load.data,
+			     q->load.len, &why);
+	return say_simple(d,
+			  rc ? OUTRIGGER__FROM_DAEMON__KIND_ERROR : OUTRIGGER__FROM_DAEMON__KIND_OK,
+			  q->id, why.msg, err);
+}
+
+/* Until hv says that we take over, and with which state. On success we are attached. */
+static int stand_by(struct daemon *d, const struct mappings *m, bool sandboxed, struct err *err)
+{
+	int rc = say_simple(d, OUTRIGGER__FROM_DAEMON__KIND_STANDING_BY, 0,
+			    sandboxed ? sandbox_report(&d->sandbox) : "off", err);
+	bool taken = false;
+	malloc_trim(0);
+	while (!rc && !taken) {
+		ProtobufCMessage *raw = NULL;
+		link_await(d);
+		if (d->done)
+			return err_set(err, ECONNRESET, "not needed: the hypervisor let go");
+		rc = ctl_recv(d->ctl, &outrigger__to_daemon__descriptor, 0, &raw);
+		if (rc == -EAGAIN) {
+			rc = 0;
+			continue;
+		}
+		if (rc)
+			return err_set(err, -rc, "no proper message from the hypervisor: %s",
+				       strerror(-rc));
+		const Outrigger__ToDaemon *q = (void *)raw;
+		if (q->kind_case == OUTRIGGER__TO_DAEMON__KIND_LOAD) {
+			rc = practise(d, m, q, err);
+		} else if (q->kind_case == OUTRIGGER__TO_DAEMON__KIND_TAKE_OVER) {
+			rc = server_take_over(&d->srv, d->dm, m->port, m->port_size, d->epoch,
+					      m->state, m->state_size, build_id_word(),
+					      d->fds[DOCK_FD_IRQ], q->take_over.data,
+					      q->take_over.len, err);
+			taken = d->resumed = !rc;
+		} else {
+			rc = err_set(err, EACCES, "not needed");
+		}
+		ctl_free(raw);
+	}
+	return rc;
+}
+
 static int bring_up(struct daemon *d, const struct daemon_args *args, struct err *err)
 {
 	struct dock_reply reply;
-	struct mappings m;
+	struct mappings m = {0};
 	int rc = dock(d, args, &reply, err);
 	if (!rc)
 		rc = prepare_loop(d, err);
@@ -456,7 +521,9 @@ static int bring_up(struct daemon *d, const struct daemon_args *args, struct err
 	if (!rc && !args->no_sandbox)
 		rc = seal(d, err);
 	/* From here on guest input is looked at, so the filter is on. */
-	if (!rc)
+	if (!rc && d->standby)
+		rc = stand_by(d, &m, !args->no_sandbox, err);
+	else if (!rc)
 		rc = server_attach(&d->srv, d->dm, m.port, m.port_size, d->epoch, m.state,
 				   m.state_size, build_id_word(), d->fds[DOCK_FD_IRQ], &d->resumed,
 				   err);
@@ -466,6 +533,14 @@ static int bring_up(struct daemon *d, const struct daemon_args *args, struct err
 		rc = say_serving(d, !args->no_sandbox, err);
 	malloc_trim(0);
 	return rc;
+}
+
+void link_await(struct daemon *d)
+{
+	struct pollfd p[2] = {{.fd = ctl_fd(d->ctl), .events = POLLIN},
+			      {.fd = d->dock_fd, .events = POLLIN | POLLRDHUP}};
+	if (poll(p, 2, -1) > 0 && p[1].revents)
+		d->done = true;
 }
 
 void link_linger(struct daemon *d)
@@ -488,6 +563,8 @@ int link_up(struct daemon *d, const struct daemon_args *args, struct err *err)
 
 void link_down(struct daemon *d)
 {
+	if (d->handed_over)
+		server_leave(&d->srv);
 	if (d->srv.port.port)
 		server_detach(&d->srv);
 	for (unsigned c = 0; c < d->channels; c++)

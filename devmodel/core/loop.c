@@ -121,12 +121,13 @@ static void move_bytes(struct daemon *d)
 /* Doorbells, what the host has finished, and left-over work: one turn of each. True: something was done. */
 static bool run_queues(struct daemon *d)
 {
-	bool did = server_doorbells(&d->srv);
+	/* Before a hand-over what is with the host comes back, and nothing new goes there. */
+	bool did = !d->hand_over && server_doorbells(&d->srv);
 	if (d->host && d->cls->host->run(d->host)) {
 		server_commit(&d->srv);
 		did = true;
 	}
-	return server_work(&d->srv) || did;
+	return (!d->hand_over && server_work(&d->srv)) || did;
 }
 
 static bool host_busy(const struct daemon *d)
@@ -203,6 +204,10 @@ static void sleep_until_event(struct daemon *d)
 		wait_events(d, -1);
 		return;
 	}
+	if (d->hand_over) { /* for what the host still has; doorbells that nobody takes would keep us awake */
+		wait_events(d, 0);
+		return;
+	}
 	bool local = waiting_settle(&d->wait, &d->srv.port);
 	int limit = sleep_limit(d);
 	if (!port_sleep_begin(&d->srv.port, local))
@@ -233,7 +238,7 @@ static void idle_round(struct daemon *d)
 static void finish(struct daemon *d)
 {
 	uint64_t until = clock_now_ns() + LAST_WORDS_NS;
-	if (d->quiesced) /* the requests belong to a successor */
+	if (d->quiesced || d->handed_over) /* the requests belong to a successor */
 		return;
 	loop_drain(d);
 	while (output_pending(d) && clock_now_ns() < until) {
@@ -250,6 +255,13 @@ int loop_run(struct daemon *d)
 {
 	d->timer_armed_ns = UINT64_MAX;
 	while (!d->done) {
+		if (d->handed_over) { /* neither the port nor the host's descriptors are ours */
+			link_await(d);
+			control_run(d);
+			continue;
+		}
+		if (d->hand_over && control_hand_over(d))
+			continue;
 		unsigned n = d->quiesced ? 0 : server_run(&d->srv, BATCH);
 		bool more = !d->quiesced && run_queues(d);
 		if (n == BATCH || d->wait.since_ns > LOOK_AROUND_NS) {

@@ -129,6 +129,8 @@ bool server_work(struct server *s)
 
 void server_count(struct server *s, unsigned what, uint64_t n)
 {
+	if (!s->port.port) /* a standby that loads */
+		return;
 	count(&s->port.port->io.count[what & 15], n);
 }
 
@@ -248,6 +250,45 @@ int server_attach(struct server *s, struct dm *dm, void *port, size_t port_size,
 	}
 	s->kick_due |= port_lines_unseen(&s->port);
 	return 0;
+}
+
+int server_load(struct server *s, struct dm *dm, void *state, size_t state_size, uint32_t build_id,
+		const uint8_t *blob, size_t len, struct err *err)
+{
+	bool resumed;
+	*s = (struct server){.dm = dm, .irq_fd = -1};
+	int rc = arena_open(&s->arena, dm, state, state_size, build_id, 0, &resumed, err);
+	return rc ? rc : dm_load(dm, blob, len, err);
+}
+
+int server_take_over(struct server *s, struct dm *dm, void *port, size_t port_size, uint32_t epoch,
+		     void *state, size_t state_size, uint32_t build_id, int irq_fd,
+		     const uint8_t *blob, size_t len, struct err *err)
+{
+	int rc = server_load(s, dm, state, state_size, build_id, blob, len, err);
+	if (rc)
+		return rc;
+	s->irq_fd = irq_fd;
+	/* From here on the device is ours, and the state that we commit is the one. */
+	if (port_attach(&s->port, port, port_size, epoch, UINT64_MAX))
+		return err_set(err, EPROTO, "not a port of version %u", PORT_VERSION);
+	step(s, "attached");
+	arena_commit(&s->arena, s->port.head);
+	dm_shadow_layout(dm, s->port.shadow_pages);
+	server_republish(s);
+	adopt_answers(s);
+	if (dm->cls->doorbell) {
+		s->doorbells = UINT64_MAX;
+		dm_resume(dm);
+		server_commit(s);
+	}
+	s->kick_due |= port_lines_unseen(&s->port);
+	return 0;
+}
+
+void server_leave(struct server *s)
+{
+	s->port.port = NULL;
 }
 
 void server_detach(struct server *s)

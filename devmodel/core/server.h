@@ -37,6 +37,20 @@ int server_attach(struct server *s, struct dm *dm, void *port, size_t port_size,
 		  void *state, size_t state_size, uint32_t build_id, int irq_fd, bool *ret_resumed,
 		  struct err *err);
 
+/** server_load - a standby: loads @blob into @state, a segment of its own, and touches no port. For practice: the device
+ * is not taken over. 0; -EINVAL: it is not taken, @err says why; -EPROTO. */
+int server_load(struct server *s, struct dm *dm, void *state, size_t state_size, uint32_t build_id,
+		const uint8_t *blob, size_t len, struct err *err);
+
+/** server_take_over - as server_load(), and then as server_attach(): the daemon before us has stopped between two
+ * requests and said in @blob how it stands. On failure the port was not touched. */
+int server_take_over(struct server *s, struct dm *dm, void *port, size_t port_size, uint32_t epoch,
+		     void *state, size_t state_size, uint32_t build_id, int irq_fd,
+		     const uint8_t *blob, size_t len, struct err *err);
+
+/** server_leave - lets go of the port without a word: it is another daemon's. */
+void server_leave(struct server *s);
+
 /** server_run - serves up to @max requests that are there. Returns how many. */
 unsigned server_run(struct server *s, unsigned max);
 
