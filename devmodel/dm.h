@@ -236,6 +236,22 @@ enum dm_count {
 /** struct dm_text - where `inspect` writes; see dm_text_item(). */
 struct dm_text;
 
+/** struct dm_field - a member of the state that is saved, by its name: unsigned integers of @width bytes, @count of them. */
+struct dm_field {
+	const char *name;
+	uint32_t offset, width, count;
+};
+/** DM_SAVE - the field of member @m of @type; DM_SAVE_ARRAY - of an array. */
+#define DM_SAVE(type, m)                                                                           \
+	{                                                                                          \
+#m, offsetof(type, m), sizeof(((type *)0)->m), 1                                   \
+	}
+#define DM_SAVE_ARRAY(type, m)                                                                     \
+	{                                                                                          \
+#m, offsetof(type, m), sizeof(((type *)0)->m[0]),                                  \
+			sizeof(((type *)0)->m) / sizeof(((type *)0)->m[0])                         \
+	}
+
 /** struct dm_class - a device model. Only name, version, summary, regions and state_size are needed. */
 struct dm_class {
 	const char *name; /* of the model: the binary is outrigger-dm-<name> */
@@ -287,6 +303,12 @@ struct dm_class {
 	/** control - sets a property of @controls. 0, or -EINVAL and one line in @why (@len bytes). */
 	int (*control)(struct dm *dm, void *state, const char *name, const char *value, char *why,
 		       size_t len);
+	/** fields - what is saved and loaded, by name, so that builds with other fields understand each other; the rules are
+	 * in docs/state-blobs.md. Ends with an empty one. NULL: save() and load(), or the state as it is. */
+	const struct dm_field *fields;
+	/** loaded - the state came from a blob of model version @version (at most ours): checks what is used as an index, and
+	 * brings it up to date. 0, or -EINVAL: it cannot be. May be NULL. */
+	int (*loaded)(struct dm *dm, void *state, uint32_t version);
 	/** save - writes a blob that load() of this version or a later one reads. Returns its length, or
 	 * 0: more than @max. Without save and load the state itself is the blob. */
 	size_t (*save)(struct dm *dm, const void *state, void *buf, size_t max);

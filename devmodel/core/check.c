@@ -122,6 +122,22 @@ static int check_options(const struct dm_class *cls, struct err *err)
 	return 0;
 }
 
+/* Names fit a record with its prefix (blob.c), members lie inside the state. */
+static int check_fields(const struct dm_class *cls, struct err *err)
+{
+	if (cls->fields && cls->save)
+		return err_set(err, EINVAL, "fields and save: one of them is enough");
+	for (const struct dm_field *f = cls->fields; f && f->name; f++) {
+		bool width = f->width == 1 || f->width == 2 || f->width == 4 || f->width == 8;
+		uint64_t end = f->offset + (uint64_t)f->width * f->count;
+		if (!width || !f->count || end > cls->state_size || strlen(f->name) > 29)
+			return err_set(err, EINVAL,
+				       "field %s: %u of %u bytes at %u of a state of %u", f->name,
+				       f->count, f->width, f->offset, cls->state_size);
+	}
+	return 0;
+}
+
 int dm_class_check(const struct dm_class *cls, struct err *err)
 {
 	unsigned n = 0;
@@ -143,5 +159,6 @@ int dm_class_check(const struct dm_class *cls, struct err *err)
 	if (!cls->state_size || dm_arena_size(cls) > LIMIT_STATE_BYTES)
 		return err_set(err, EINVAL, "state of %u bytes: the arena has at most %d",
 			       cls->state_size, LIMIT_STATE_BYTES);
-	return check_options(cls, err);
+	rc = check_fields(cls, err);
+	return rc ? rc : check_options(cls, err);
 }

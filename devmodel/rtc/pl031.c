@@ -136,6 +136,16 @@ static const struct dm_reg pl031_regs[] = {
 	{.name = "PCellID3", .offset = 0xffc, .access = DM_RO, .reset = 0xb1, .help = "PrimeCell"},
 	{}};
 
+static const struct dm_field pl031_fields[] = {DM_SAVE(struct pl031, mr),
+					       DM_SAVE(struct pl031, lr),
+					       DM_SAVE(struct pl031, imsc),
+					       DM_SAVE(struct pl031, ris),
+					       DM_SAVE(struct pl031, mis),
+					       DM_SAVE(struct pl031, offset),
+					       DM_SAVE(struct pl031, armed),
+					       DM_SAVE(struct pl031, left_s),
+					       {}};
+
 extern const struct dm_class dm_class_pl031;
 const struct dm_class dm_class_pl031 = {
 	.name = "pl031",
@@ -153,6 +163,7 @@ const struct dm_class dm_class_pl031 = {
 		.compatible = (const char *const[]){"arm,pl031", "arm,primecell", NULL},
 		.clock_names = (const char *const[]){"apb_pclk", NULL}},
 	.state_size = sizeof(struct pl031),
+	.fields = pl031_fields,
 	.read = pl031_read,
 	.write = pl031_write,
 	.timer = pl031_timer,

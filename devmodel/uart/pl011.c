@@ -16,6 +16,7 @@
  * that has drained from one that is not filled yet.
  */
 #include "devmodel/dm.h"
+#include <errno.h>
 
 #define FIFO_DEPTH 16u
 #define UARTCLK_HZ 24000000u
@@ -373,6 +374,33 @@ static const struct dm_reg pl011_regs[] = {
 	{.name = "PCellID3", .offset = 0xffc, .access = DM_RO, .reset = 0xb1, .help = "PrimeCell"},
 	{}};
 
+static const struct dm_field pl011_fields[] = {DM_SAVE(struct pl011, rsr),
+					       DM_SAVE(struct pl011, fr),
+					       DM_SAVE(struct pl011, ilpr),
+					       DM_SAVE(struct pl011, ibrd),
+					       DM_SAVE(struct pl011, fbrd),
+					       DM_SAVE(struct pl011, lcr_h),
+					       DM_SAVE(struct pl011, cr),
+					       DM_SAVE(struct pl011, ifls),
+					       DM_SAVE(struct pl011, imsc),
+					       DM_SAVE(struct pl011, ris),
+					       DM_SAVE(struct pl011, mis),
+					       DM_SAVE(struct pl011, dmacr),
+					       DM_SAVE_ARRAY(struct pl011, fifo),
+					       DM_SAVE(struct pl011, first),
+					       DM_SAVE(struct pl011, count),
+					       DM_SAVE(struct pl011, overrun),
+					       DM_SAVE(struct pl011, cr_written),
+					       {}};
+
+static int pl011_loaded(struct dm *dm, void *state, uint32_t version)
+{
+	const struct pl011 *u = state;
+	(void)dm;
+	(void)version;
+	return u->first < FIFO_DEPTH && u->count <= FIFO_DEPTH ? 0 : -EINVAL;
+}
+
 extern const struct dm_class dm_class_pl011;
 const struct dm_class dm_class_pl011 = {
 	.name = "pl011",
@@ -392,6 +420,8 @@ const struct dm_class dm_class_pl011 = {
 		.can_be_stdout = true},
 	.state_size = sizeof(struct pl011),
 	.reset = pl011_reset,
+	.fields = pl011_fields,
+	.loaded = pl011_loaded,
 	.read = pl011_read,
 	.write = pl011_write,
 	.host_room = pl011_host_room,
