@@ -307,6 +307,7 @@ static void configure(struct wire *w)
 	char vm[] = "wire", disk[] = "disk";
 	int32_t next = 0;
 	c.vm = vm;
+	c.standby = w->standby;
 	c.backends = bs;
 	if (w->dev_fd >= 0) {
 		b[c.n_backends].option = (char *)(uintptr_t)stream_option(w);
@@ -350,6 +351,11 @@ void wire_handshake(struct wire *w)
 	w->ranges = m;
 	wire_send_simple(w, OUTRIGGER__TO_DAEMON__KIND_RANGES_OK, 0);
 	m = wire_recv(w);
+	if (w->standby) {
+		CHECK(m && m->kind_case == OUTRIGGER__FROM_DAEMON__KIND_STANDING_BY);
+		ctl_free(&m->base);
+		return;
+	}
 	CHECK(m && m->kind_case == OUTRIGGER__FROM_DAEMON__KIND_SERVING);
 	w->resumed = m->serving->resumed;
 	snprintf(w->sandbox, sizeof(w->sandbox), "%s", m->serving->sandbox);

@@ -41,6 +41,7 @@ struct wire {
 	const char *disk_option, *net_option; /* names of these options, NULL: none */
 	pid_t pid;
 	uint32_t epoch;
+	bool standby; /* the next daemon is told so, and handshake ends with standing_by */
 	bool resumed;
 	char sandbox[256];
 };
