@@ -249,9 +249,79 @@ static void killed_while_writing_out_bytes_are_never_lost(void **state)
 	}
 }
 
+/* The successor of @s: a state segment of its own, the same port. */
+static int take_over(struct slot *s, struct slot *from, const uint8_t *blob, size_t len,
+		     struct err *err)
+{
+	*s = (struct slot){.port = from->port,
+			   .port_bytes = from->port_bytes,
+			   .state_bytes = from->state_bytes,
+			   .kill_at = -1};
+	s->state = aligned_alloc(64, (s->state_bytes + 63) / 64 * 64);
+	assert_non_null(s->state);
+	memset(s->state, 0, s->state_bytes);
+	assert_int_equal(dm_create(&s->dm, &dm_class_toy, &env, NULL, NULL, 0, err), 0);
+	return server_take_over(&s->srv, s->dm, s->port, s->port_bytes,
+				port_epoch_reserve(&from->pp), s->state, s->state_bytes, BUILD + 1,
+				-1, blob, len, err);
+}
+
+static void a_successor_goes_on_where_the_other_stopped(void **state)
+{
+	(void)state;
+	struct slot a, b;
+	struct err err;
+	uint8_t *blob;
+	size_t len;
+	uint64_t seq;
+	slot_init(&a);
+	attach(&a);
+	struct port_entry e = {.op = PORT_OP_WRITE, .width = 4, .offset = TOY_RW, .value = 0x77};
+	struct port_result res;
+	int rc;
+	port_push(&a.pp, &e, &seq);
+	run(&a);
+	e = (struct port_entry){.op = PORT_OP_WRITE, .width = 4, .offset = TOY_OUT, .value = 'x'};
+	port_push(&a.pp, &e, &seq);
+	run(&a);
+	/* Answered, but not looked at yet: the answer stays good. */
+	assert_int_equal(dm_save(a.dm, &blob, &len), 0);
+	e = (struct port_entry){.op = PORT_OP_READ, .width = 4, .offset = TOY_RW, .vcpu = 1};
+	uint64_t waits;
+	port_push(&a.pp, &e, &waits);
+	uint32_t old = a.srv.port.epoch;
+	assert_int_not_equal(take_over(&b, &a, blob, len - 1, &err), 0);
+	assert_int_equal(atomic_load(&a.port->consumer.epoch), old); /* nothing was touched */
+	dm_destroy(b.dm);
+	free(b.state);
+	assert_int_equal(take_over(&b, &a, blob, len, &err), 0);
+	assert_int_equal(atomic_load(&a.port->consumer.epoch), b.srv.port.epoch);
+	server_leave(&a.srv);
+	port_epoch_set(&a.pp, b.srv.port.epoch);
+	assert_true(port_poll_done(&a.pp, 0, seq, &res, &rc));
+	assert_false(port_poll_done(&a.pp, 1, waits, &res, &rc));
+	assert_int_equal(server_run(&b.srv, 100), 1);
+	assert_true(port_poll_done(&a.pp, 1, waits, &res, &rc));
+	assert_int_equal(res.data, 0xab000077);
+	assert_int_equal(dm_output_pending(b.dm, 0), 1);
+	/* Killed: another of its build goes on from its segment, not from the old one's. */
+	struct slot c = b;
+	c.dm = NULL;
+	c.pp = a.pp;
+	attach(&c);
+	assert_true(c.resumed);
+	assert_int_equal(dm_output_pending(c.dm, 0), 1);
+	free(blob);
+	dm_destroy(b.dm);
+	dm_destroy(c.dm);
+	free(b.state);
+	slot_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_successor_goes_on_where_the_other_stopped),
 		cmocka_unit_test(killed_before_any_step_nothing_is_lost_or_doubled),
 		cmocka_unit_test(a_line_survives_the_daemon),
 		cmocka_unit_test(a_small_segment_is_refused),
