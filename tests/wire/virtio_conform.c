@@ -263,7 +263,7 @@ static unsigned collect(const struct vconform *table, unsigned n, const char *on
 int main(int argc, char **argv)
 {
 	static const struct vconform *const tables[] = {vconforms, vconforms_blk, vconforms_net,
-							vconforms_stream};
+							vconforms_stream, vconforms_host};
 	static struct CMUnitTest tests[MAX_TESTS];
 	unsigned n = 0;
 	if (argc < 2) {
