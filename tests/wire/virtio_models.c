@@ -10,7 +10,7 @@
 void vtarget_prepare_wire(struct wire *w, uint32_t device_id)
 {
 	static const char *const console[] = {"ports", "2", "port1_name", CON_PORT1, NULL};
-	static const char *const block[] = {"serial", BLK_SERIAL, NULL};
+	static const char *const block[] = {"serial", BLK_SERIAL, "queue_size", "1024", NULL};
 	if (device_id == VID_BLK)
 		w->options = block;
 	if (device_id == VID_CONSOLE)
