@@ -148,7 +148,7 @@ static int stream_open(struct hnet *h, const struct host_fd *fds, unsigned n, in
 	if (!listening) {
 		for (unsigned i = 1; i < n; i++)
 			s->spare[s->nspare++] = fd_steal(fds[i].fd);
-		return peer_set(h, fds[0].fd, false, err);
+		return peer_set(h, fds[0].fd, !h->dm->successor, err); /* else: in the middle of a frame? */
 	}
 	int rc = fd_nonblock(*fds[0].fd, 1);
 	if (rc == 0)
