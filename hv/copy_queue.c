@@ -65,6 +65,8 @@ void copy_queue_start(struct copy *c, unsigned q)
 				 .size_max = VRING_SIZE_MAX};
 	int rc = vring_start(&k->ring, &c->mem);
 	atomic_store(&c->channel->queue[q].error, k->ring.error);
+	/* The daemon says whether there is such a queue at all, and whether the driver may have it now. */
+	atomic_store(&c->channel->queue[q].started, 0);
 	if (rc)
 		return;
 	k->base = (uint8_t *)c->channel + copy_queue_at(q);
@@ -286,7 +288,8 @@ static const char *take_back(struct copy *c, unsigned q, struct copy_turn *t)
 void copy_queue_turn(struct copy *c, unsigned q, struct copy_turn *t)
 {
 	struct copy_queue *k = &c->queue[q];
-	if (!k->ring.ready || !c->serving || !(c->status & STATUS_DRIVER_OK))
+	if (!k->ring.ready || !c->serving || !(c->status & STATUS_DRIVER_OK) ||
+	    !atomic_load(&c->channel->queue[q].started))
 		return;
 	t->hostile = take_back(c, q, t);
 	if (t->hostile) {

@@ -5,11 +5,11 @@
  *
  * Threads. The control thread (the one that calls vm_run()) owns the libuv loop, all sockets and
  * every field below that does not say otherwise. One thread per vCPU runs guest code and does the
- * device accesses. A boot thread loads the images while the daemons start. vCPU threads talk to the
+ * device accesses. A device with dma: copy has a service thread (copy.h). A boot thread loads the images while the daemons start. vCPU threads talk to the
  * control thread by atomic fields and vm_notify(); they never touch the loop nor wait for it.
  *
  * Lock order: vm.reset_lock; slot.lock, then the engine's interrupt controller; vm.end_lock is a
- * leaf.
+ * leaf, and so is copy.lock.
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "launcher/config.h"
 #include "launcher/hostio.h"
+#include "launcher/netopt.h"
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
@@ -281,6 +282,24 @@ static void resolve_irqs(const struct config *c, struct config_device *dev, uint
 	}
 }
 
+/* The options of a network device against each other: at config time, so that the message has file and line. */
+static void check_net(const struct config_device *dev, struct diag *d)
+{
+	const Outrigger__ModelDescription *desc = dev->model->desc;
+	const struct ynode *options = ynode_get(dev->node, "options");
+	for (size_t i = 0; i < desc->n_options; i++) {
+		struct err err = {0};
+		enum net_kind kind;
+		const char *rest;
+		if (strcmp(desc->options[i]->type, "net") != 0 || !dev->values[i] ||
+		    net_parse(dev->values[i], &kind, &rest, &err) < 0)
+			continue; /* a value that cannot be read was reported */
+		if (net_options_check(dev, kind, &err) < 0)
+			diag_add(d, options ? options : dev->node, "device %s: %s", dev->name,
+				 err.msg);
+	}
+}
+
 static void resolve_dma(struct config_device *dev, const struct raw_device *raw, struct diag *d)
 {
 	static const char *const words[] = {"none", "map", "copy", NULL};
@@ -382,6 +401,7 @@ void config_device_resolve(struct config *c, size_t index, const struct models *
 				 dev->name, raw->deadline);
 	}
 	resolve_options(c, dev, raw, d);
+	check_net(dev, d);
 	resolve_dma(dev, raw, d);
 	resolve_place(c, index, raw, d);
 }

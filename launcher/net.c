@@ -19,6 +19,9 @@
 #include "launcher/text.h"
 
 #define TUN "/dev/net/tun"
+#define BACKLOG 16
+#define SPARES                                                                                     \
+	3 /* further connections, for a peer whose daemon is restarted: devmodel/host/net/stream.c */
 #define SOCKET_TRIES 5 /* two VMs that start at once see each other's half-made socket */
 
 int hostio_check_net(const char *value, struct err *err)
@@ -143,13 +146,24 @@ static int socket_listen(int fd, const struct sockaddr_un *sa, struct err *err)
 		unlink(sa->sun_path); /* nobody listens: its owner is dead */
 	}
 	mode_t old = umask(077);
-	int rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 || listen(fd, 4) < 0
+	int rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 || listen(fd, BACKLOG) < 0
 			 ? -errno
 			 : 0;
 	umask(old);
 	if (rc < 0 && rc != -EADDRINUSE)
 		return err_set(err, -rc, "cannot listen on %s: %s", sa->sun_path, strerror(-rc));
 	return rc;
+}
+
+/* A few more connections, as far as the peer's queue takes them. */
+static void add_spares(const struct sockaddr_un *sa, struct hostio *ret)
+{
+	for (int i = 0; i < SPARES; i++) {
+		AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (fd < 0 || connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
+			return;
+		ret->fds[ret->nfds++] = fd_steal(&fd);
+	}
 }
 
 static int open_socket(const struct config *c, const char *path, struct hostio *ret,
@@ -180,6 +194,8 @@ static int open_socket(const struct config *c, const char *path, struct hostio *
 			return rc;
 		ret->wire = "stream";
 		ret->fds[ret->nfds++] = fd_steal(&fd);
+		if (!ret->remove)
+			add_spares(&sa, ret);
 		return 0;
 	}
 	return err_set(err, EADDRINUSE, "socket %s is fought over by another program", full);

@@ -10,8 +10,8 @@
  * into the guest's buffers and gives back in the guest's ring. So a daemon runs the same code with and without copying,
  * and a daemon that dies leaves what every device leaves behind: a used ring that its successor adopts.
  *
- * Trust. The daemon trusts the core. The core reads nothing here but used.idx and the used ring, each entry once, and
- * checks it; whatever else stands in the channel it knows by itself.
+ * Trust. The daemon trusts the core. The core reads nothing here but whether a queue was started, used.idx and the used
+ * ring, each entry once, and checks it; whatever else stands in the channel it knows by itself.
  *
  * The queue's size is the guest's, rounded up to a power of two. Of the features of vring.h the ring has indirect descriptors
  * only; each chain is one indirect descriptor.
@@ -40,11 +40,13 @@ static_assert(COPY_BOUNCE % 4096 == 0, "the bounce area is page aligned");
 struct copy_queue_word {
 	_Atomic uint32_t
 		error; /* enum vring_error of the guest's ring, latched; the queue gives nothing more */
-	uint32_t pad[15];
+	_Atomic uint32_t
+		started; /* the daemon: it serves the queue. Until then nothing is taken from the guest's ring */
+	uint32_t pad[14];
 };
 static_assert(sizeof(struct copy_queue_word) == 64, "layout");
 
-/** struct copy_channel - the first page. Written by the core only. */
+/** struct copy_channel - the first page. Written by the core but for copy_queue_word.started. */
 struct copy_channel {
 	uint32_t magic, version, queues, reserved;
 	uint8_t pad[48];

@@ -139,6 +139,7 @@ static int open_host(struct daemon *d, const Outrigger__Configure *c, struct err
 					    .kind = b->kind,
 					    .fd = b->fd_index >= 0 ? &d->fds[at] : &none};
 	}
+	d->dm->successor = d->epoch > 1;
 	int rc = d->cls->host->open(d->dm, fds, n, d->epfd, EV_HOST, &d->host, err);
 	if (!rc) {
 		d->dm->io = &d->cls->host->ops;

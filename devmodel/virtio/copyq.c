@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devmodel/virtio/copyq.h"
+#include "base/clock.h"
 #include "devmodel/core/core.h"
 #include "devmodel/virtio/virtio.h"
 #include "proto/copychan.h"
 #include <errno.h>
 #include <unistd.h>
+
+#define ASK_EVERY_NS 10000000u
 
 static_assert(VIRTIO_QUEUES_MAX <= COPY_QUEUES, "each queue has its part of the channel");
 
@@ -13,9 +16,29 @@ static const struct vring_mem *mem_of(void *ctx)
 	return ((struct dm *)ctx)->mem;
 }
 
-static const struct copy_channel *channel_of(void *ctx)
+static struct copy_channel *channel_of(void *ctx)
 {
-	return (const void *)mem_of(ctx)->win[0].hva;
+	return (void *)mem_of(ctx)->win[0].hva;
+}
+
+static void kick(const struct dm *dm)
+{
+	uint64_t one = 1;
+	ssize_t n = write(dm->copy_kick_fd, &one, sizeof(one));
+	(void)n; /* full: it is readable */
+}
+
+/*
+ * A queue is empty for us: is it for the core? A driver may add buffers and notify nobody, and a model that looks by a timer is
+ * to find them, as it would in the guest's ring. The core rings if it finds some.
+ */
+static void ask_for_more(struct dm *dm)
+{
+	uint64_t now = clock_now_ns();
+	if (now - dm->copy_asked_ns < ASK_EVERY_NS)
+		return;
+	dm->copy_asked_ns = now;
+	kick(dm);
 }
 
 /* What the core found in the guest's ring; VRING_OK: nothing. */
@@ -47,6 +70,8 @@ static int copyq_start(void *ctx, unsigned q, struct vring *r)
 			    .size_max = VRING_SIZE_MAX};
 	int rc = vring_start(r, mem_of(ctx));
 	r->size_max = max;
+	if (!rc)
+		atomic_store(&channel_of(ctx)->queue[q].started, 1);
 	return rc;
 }
 
@@ -64,8 +89,10 @@ static int copyq_pop(void *ctx, unsigned q, struct vring *r, struct iovec *iov, 
 		return rc;
 	/* Chains that were good come first: the core latches after it has handed them on. */
 	enum vring_error e = core_error(ctx, q);
-	if (!e)
+	if (!e) {
+		ask_for_more(ctx);
 		return 0;
+	}
 	r->error = (uint8_t)e;
 	return -EIO;
 }
@@ -86,12 +113,9 @@ static void copyq_push(void *ctx, unsigned q, struct vring *r, uint16_t id, uint
 static bool copyq_should_signal(void *ctx, unsigned q, struct vring *r)
 {
 	const struct dm *dm = ctx;
-	uint64_t one = 1;
 	(void)q;
-	if (vring_should_signal(r, dm->mem)) {
-		ssize_t n = write(dm->copy_kick_fd, &one, sizeof(one));
-		(void)n; /* full: it is readable */
-	}
+	if (vring_should_signal(r, dm->mem))
+		kick(dm);
 	return false;
 }
 

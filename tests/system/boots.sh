@@ -60,7 +60,7 @@ boot_failed() {
 	tail -n 15 "$console"
 	tail -n 5 "$messages"
 	timeout 10 "$O" ps boots 2>&1
-	timeout 10 "$O" stats boots 2>&1
+	timeout 10 "$O" stats boots 2>&1 | grep -v ' 0$'
 	echo "---"
 	kill -9 "$sup" 2>/dev/null
 	wait "$sup" 2>/dev/null

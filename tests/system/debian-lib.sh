@@ -5,7 +5,7 @@
 guests=${OUTRIGGER_GUESTS:-$top/build/guests/aarch64}
 [ -d "$guests/aarch64" ] && guests=$guests/aarch64
 # A loaded machine with few cores is slow, and a hang is for ever: no deadline here is meant to measure.
-boot_deadline=300
+boot_deadline=${OUTRIGGER_BOOT_DEADLINE:-300}
 PATH=$PATH:/usr/sbin:/sbin
 
 # debian_need: skips the test where something is missing.

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A Debian system on a disk image: boots to a login with 1 and 2 CPUs, keeps 256 MiB across a reboot, is reached by ssh
-# and reaches the host through the user network; what it leaves on the disk is a clean file system.
+# A Debian system on a disk image: boots to a login with 1 CPU and packed rings and with 2 CPUs and split ones, keeps
+# 256 MiB across a reboot, is reached by ssh and reaches the host through the user network; what it leaves on the disk is
+# a clean file system.
 # shellcheck disable=SC2154 # lib.sh and debian-lib.sh set them
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian-lib.sh"
@@ -22,6 +23,9 @@ on_console() {
 	echo "$2" >&8
 	expect "$console" "(^|[^ ])$1"$'\r?$' 1 "$boot_deadline" || result
 }
+
+# The driver's choice of rings, as the kernel tells it: VIRTIO_F_RING_PACKED is bit 34.
+rings='echo "packed $(cat /sys/bus/virtio/devices/*/features | cut -c 35 | tr -d "\n")"'
 
 # A repository with one package, which apt-get can only have got from here.
 repository_make() {
@@ -74,6 +78,7 @@ console_login 1 || result
 on_console "state running" 'echo "state $(systemctl is-system-running --wait)"'
 on_console "devices vda eth0 hvc0 virtio" \
 	'echo devices $(cd /sys/block && echo vda) $(cd /sys/class/net && echo eth0) $(cd /sys/class/tty && echo hvc0) $(cut -c 1-6 /sys/class/misc/hw_random/rng_current)'
+on_console "packed 1111" "$rings"
 on_console "written" "$generator >/root/big; sync; echo written"
 [ $net = none ] || network_check
 
@@ -87,14 +92,19 @@ wait_end 0
 has "$messages" "guest powered off after"
 image_clean
 
-# Two CPUs, on the disk that the other one left.
+# Two CPUs and split rings, on the disk that the other one left.
 begin=$SECONDS
-debian_start two --cpus 2
+split=()
+for name in disk0 net0 console0 rng0; do
+	split+=(--set "devices.$name.options.packed=false")
+done
+debian_start two --cpus 2 "${split[@]}"
 wait_login 1 || result
 echo "two CPUs: the login prompt after $((SECONDS - begin)) s"
 console_login 1 || result
 on_console "state running" 'echo "state $(systemctl is-system-running --wait)"'
 on_console "cpus 2" 'echo "cpus $(nproc)"'
+on_console "packed 0000" "$rings"
 [ $net = none ] || same "$(guest 'cat /proc/sys/kernel/hostname')" outrigger "host name by ssh"
 on_console "sum $sum" 'echo "sum $(sha256sum </root/big | cut -d" " -f1)"'
 echo "systemctl poweroff" >&8

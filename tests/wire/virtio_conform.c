@@ -143,7 +143,7 @@ static void killed_with_the_ring_full(struct vrig *v)
 	struct drv_queue *q = vrig_q(v);
 	unsigned n = v->target->request(v, seg), id;
 	uint32_t len;
-	for (unsigned round = 0; round < 6; round++) {
+	for (unsigned round = 0; round < 4; round++) {
 		static bool out[DRV_QUEUE_MAX];
 		unsigned count = 0;
 		int given;
@@ -263,7 +263,7 @@ static unsigned collect(const struct vconform *table, unsigned n, const char *on
 int main(int argc, char **argv)
 {
 	static const struct vconform *const tables[] = {vconforms, vconforms_blk, vconforms_net,
-							vconforms_stream};
+							vconforms_stream, vconforms_host};
 	static struct CMUnitTest tests[MAX_TESTS];
 	unsigned n = 0;
 	if (argc < 2) {

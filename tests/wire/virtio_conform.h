@@ -15,7 +15,8 @@ struct vconform {
 		.name = #fn, .run = (fn), .device_id = (id), .features = (wants)                   \
 	}
 
-extern const struct vconform vconforms[], vconforms_blk[], vconforms_net[], vconforms_stream[];
+extern const struct vconform vconforms[], vconforms_blk[], vconforms_net[], vconforms_stream[],
+	vconforms_host[];
 
 /** conform_add - makes a chain available, in an indirect table where that was negotiated. Its id; -1: no room. */
 int conform_add(struct vrig *v, struct drv_queue *q, const struct drv_seg *seg, unsigned n);

@@ -196,6 +196,37 @@ static void write_cache_is_switched(struct vrig *v)
 	}
 }
 
+/* 5.2.2: num_queues, and all of them serve at the same time. */
+static void every_queue_serves(struct vrig *v)
+{
+	uint64_t queues = drv_config(&v->d, 34, 2);
+	assert_int_equal(queues, BLK_QUEUES);
+	assert_true(v->nq == BLK_QUEUES); /* and no more */
+	for (unsigned round = 0; round < 20; round++) {
+		uint64_t end[BLK_QUEUES][8], taken = v->d.taken;
+		for (unsigned k = 0; k < 8 * BLK_QUEUES; k++) {
+			unsigned i = k % BLK_QUEUES;
+			end[i][k / BLK_QUEUES] = vrig_buffer(v, 1, 0xee);
+			struct drv_seg seg[3] = {
+				{blk_header(v, k & 1 ? BLK_IN : BLK_OUT, 8 * k), 16, 0},
+				{vrig_buffer(v, 2048, (uint8_t)k), 2048, k & 1 ? DRV_WRITE : 0},
+				{end[i][k / BLK_QUEUES], 1, DRV_WRITE}};
+			assert_true(conform_add(v, &v->q[i], seg, 3) >= 0);
+			drv_kick(&v->q[i]);
+		}
+		for (unsigned i = 0; i < BLK_QUEUES; i++)
+			for (unsigned k = 0; k < 8; k++) {
+				unsigned id;
+				uint32_t len;
+				assert_true(drv_wait(&v->q[i], &id, &len));
+			}
+		for (unsigned i = 0; i < BLK_QUEUES; i++)
+			for (unsigned k = 0; k < 8; k++)
+				assert_int_equal(*(uint8_t *)drv_at(&v->d, end[i][k]), BLK_S_OK);
+		v->d.taken = taken;
+	}
+}
+
 const struct vconform vconforms_blk[] = {
 	VCONFORM(VID_BLK, the_disk_is_as_large_as_the_file, 0),
 	VCONFORM(VID_BLK, what_is_written_is_read, 0),
@@ -205,5 +236,6 @@ const struct vconform vconforms_blk[] = {
 	VCONFORM(VID_BLK, identity_is_the_serial, 0),
 	VCONFORM(VID_BLK, zeroes_are_written, BLK_F_WRITE_ZEROES),
 	VCONFORM(VID_BLK, discard_leaves_the_neighbours, BLK_F_DISCARD),
+	VCONFORM(VID_BLK, every_queue_serves, BLK_F_MQ),
 	VCONFORM(VID_BLK, write_cache_is_switched, BLK_F_CONFIG_WCE | BLK_F_FLUSH),
 	{}};

@@ -81,8 +81,9 @@ static unsigned collect(const struct vcase *table, unsigned n, const char *only)
 int main(int argc, char **argv)
 {
 	static const struct vcase *const tables[] = {
-		vcases_chain, vcases_indirect, vcases_split, vcases_packed, vcases_setup,
-		vcases_regs,  vcases_race,     vcases_blk,   vcases_net,    vcases_console};
+		vcases_chain,  vcases_indirect, vcases_split, vcases_packed,
+		vcases_setup,  vcases_status,	vcases_regs,  vcases_race,
+		vcases_qreset, vcases_blk,	vcases_net,   vcases_console};
 	static struct CMUnitTest tests[MAX_TESTS];
 	unsigned n = 0;
 	if (argc < 2) {

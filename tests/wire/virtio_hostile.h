@@ -4,4 +4,5 @@
 #include "tests/wire/virtio_models.h"
 
 extern const struct vcase vcases_chain[], vcases_indirect[], vcases_split[], vcases_packed[],
-	vcases_setup[], vcases_regs[], vcases_race[], vcases_blk[], vcases_net[], vcases_console[];
+	vcases_setup[], vcases_status[], vcases_regs[], vcases_race[], vcases_qreset[],
+	vcases_blk[], vcases_net[], vcases_console[];

@@ -45,17 +45,6 @@ static void transmit(struct vrig *v, const struct nethdr *h, uint32_t hdr_bytes,
 		vrig_open(v);
 }
 
-static void open_with(struct vrig *v, uint64_t features)
-{
-	static struct vtarget t;
-	t = *v->target;
-	t.features |= features;
-	const struct vtarget *old = v->target;
-	v->target = &t;
-	vrig_open(v);
-	v->target = old;
-}
-
 static void header_is_short(struct vrig *v)
 {
 	struct nethdr h = {0};
@@ -108,7 +97,7 @@ static void header_fields_are_absurd(struct vrig *v)
 	uint64_t x = 88172645463325252ull;
 	/* Without offloads and with whatever is offered. */
 	for (unsigned k = 0; k < 2; k++) {
-		open_with(v, k ? NET_F_CSUM | NET_F_HOST_TSO4 | NET_F_HOST_TSO6 : 0);
+		vrig_open_with(v, k ? NET_F_CSUM | NET_F_HOST_TSO4 | NET_F_HOST_TSO6 : 0);
 		for (unsigned i = 0; i < 400; i++) {
 			x ^= x << 13;
 			x ^= x >> 7;
@@ -130,7 +119,7 @@ static void checksum_field_is_outside(struct vrig *v)
 	static const uint16_t at[][2] = {{60, 0},     {59, 0},		{0, 59},
 					 {58, 1},     {0xffff, 0xffff}, {0xffff, 1},
 					 {0, 0xffff}, {0x8000, 0x8000}};
-	open_with(v, NET_F_CSUM);
+	vrig_open_with(v, NET_F_CSUM);
 	for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
 		struct nethdr h = {.flags = 1, .csum_start = at[i][0], .csum_offset = at[i][1]};
 		transmit(v, &h, NET_HDR, NET_FRAME);
@@ -140,7 +129,7 @@ static void checksum_field_is_outside(struct vrig *v)
 static void segments_of_nothing(struct vrig *v)
 {
 	static const uint16_t size[] = {0, 1, 2, 0xffff};
-	open_with(v, NET_F_CSUM | NET_F_HOST_TSO4 | NET_F_HOST_TSO6);
+	vrig_open_with(v, NET_F_CSUM | NET_F_HOST_TSO4 | NET_F_HOST_TSO6);
 	for (unsigned i = 0; i < 4; i++)
 		for (uint8_t type = 1; type < 6; type++) {
 			struct nethdr h = {.flags = 1,
@@ -158,7 +147,7 @@ static void receive_buffer_is_small(struct vrig *v)
 	static const uint32_t len[] = {1, 2, 11, 12, 13, 25, 26, 71};
 	for (unsigned k = 0; k < 2; k++)
 		for (unsigned i = 0; i < sizeof(len) / sizeof(len[0]); i++) {
-			open_with(v, k ? NET_F_MRG_RXBUF : 0);
+			vrig_open_with(v, k ? NET_F_MRG_RXBUF : 0);
 			struct drv_seg seg = {vrig_buffer(v, len[i], 0xee), len[i], DRV_WRITE};
 			vrig_add(v, vrig_q(v), &seg, 1);
 			vrig_end_of(v, vrig_q(v));
@@ -167,7 +156,7 @@ static void receive_buffer_is_small(struct vrig *v)
 
 static void receive_buffers_of_one_byte(struct vrig *v)
 {
-	open_with(v, NET_F_MRG_RXBUF);
+	vrig_open_with(v, NET_F_MRG_RXBUF);
 	uint64_t gpa = vrig_buffer(v, 4096, 0xee);
 	for (unsigned i = 0; i < 200; i++) {
 		struct drv_seg seg = {gpa + 16 * i, 1, DRV_WRITE};
@@ -237,7 +226,7 @@ static void mac_tables_lie(struct vrig *v)
 	/* Class MAC (1), command TABLE_SET (0): two tables, each a count and so many addresses. */
 	static const uint32_t count[] = {1,	     2,		 0x1000,    0x2aaaaaab,
 					 0x7fffffff, 0x80000000, 0xffffffff};
-	open_with(v, NET_F_CTRL_RX | NET_F_CTRL_MAC_ADDR);
+	vrig_open_with(v, NET_F_CTRL_RX | NET_F_CTRL_MAC_ADDR);
 	for (unsigned i = 0; i < sizeof(count) / sizeof(count[0]); i++) {
 		uint8_t cmd[64] = {1, 0};
 		memcpy(cmd + 2, &count[i], 4);
@@ -253,7 +242,7 @@ static void mac_tables_lie(struct vrig *v)
 
 static void mac_address_has_a_wrong_length(struct vrig *v)
 {
-	open_with(v, NET_F_CTRL_MAC_ADDR | NET_F_MAC);
+	vrig_open_with(v, NET_F_CTRL_MAC_ADDR | NET_F_MAC);
 	uint8_t cmd[64] = {1, 1, 0x52, 0x54, 0, 1, 2, 3};
 	for (uint32_t len = 2; len < 8; len++)
 		not_done(command(v, cmd, len, 1));
@@ -262,7 +251,7 @@ static void mac_address_has_a_wrong_length(struct vrig *v)
 static void vlan_is_out_of_range(struct vrig *v)
 {
 	static const uint16_t id[] = {4096, 0x8000, 0xffff};
-	open_with(v, NET_F_CTRL_VLAN);
+	vrig_open_with(v, NET_F_CTRL_VLAN);
 	for (unsigned i = 0; i < 3; i++)
 		for (uint8_t del = 0; del < 2; del++) {
 			uint8_t cmd[4] = {2, del, (uint8_t)id[i], (uint8_t)(id[i] >> 8)};

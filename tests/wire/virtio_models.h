@@ -48,6 +48,7 @@ unsigned net_host_recv(struct vrig *v, uint8_t *frame, unsigned max);
 #define BLK_GET_ID 8u
 #define BLK_DISCARD 11u
 #define BLK_WRITE_ZEROES 13u
+#define BLK_QUEUES 3u
 #define BLK_SERIAL "outrigger-test"
 #define BLK_S_OK 0
 #define BLK_S_IOERR 1

@@ -241,6 +241,16 @@ void vrig_open(struct vrig *v)
 	vrig_live(v);
 }
 
+void vrig_open_with(struct vrig *v, uint64_t features)
+{
+	const struct vtarget *old = v->target;
+	struct vtarget t = *old;
+	t.features |= features;
+	v->target = &t;
+	vrig_open(v);
+	v->target = old;
+}
+
 struct drv_queue *vrig_q(struct vrig *v)
 {
 	unsigned i = v->target ? v->target->queue : 0;

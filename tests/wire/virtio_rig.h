@@ -85,6 +85,8 @@ void vrig_queues(struct vrig *v, uint16_t size);
 void vrig_live(struct vrig *v);
 /** vrig_open - all three. */
 void vrig_open(struct vrig *v);
+/** vrig_open_with - vrig_open(), with these features as well where they are offered. */
+void vrig_open_with(struct vrig *v, uint64_t features);
 /** vrig_q - the target's queue. */
 struct drv_queue *vrig_q(struct vrig *v);
 

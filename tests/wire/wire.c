@@ -21,6 +21,8 @@
 #define DISK_BYTES (4ull << 20)
 #define MAX_OPTIONS 24
 
+const struct wire_copier *wire_copier;
+
 static Outrigger__ModelDescription *describe(const char *exe)
 {
 	int p[2];
@@ -138,8 +140,11 @@ struct wire *wire_create(const char *exe)
 	w->bell->magic = BELL_MAGIC;
 	port_init(&w->pp, map(w->port_fd, port_size(pages)), 2, LINES, pages, "dev0");
 	w->state = map(w->state_fd, w->state_bytes);
-	if (w->desc->dma)
+	if (w->desc->dma) {
 		make_ram(w);
+		if (wire_copier)
+			w->copier = wire_copier->create(w);
+	}
 	for (size_t i = 0; i < w->desc->n_options; i++) {
 		const char *type = w->desc->options[i]->type;
 		int sv[2];
@@ -165,6 +170,8 @@ void wire_destroy(struct wire *w)
 	if (w->pid)
 		wire_kill(w);
 	close_control(w);
+	if (w->copier)
+		wire_copier->destroy(w->copier);
 	if (w->ranges)
 		ctl_free(&w->ranges->base);
 	ctl_free(&w->desc->base);
@@ -205,13 +212,15 @@ static void answer_at_dock(struct wire *w)
 		fd_close(&w->conn_fd);
 		return;
 	}
-	int fds[DOCK_FD_BACKEND + 3] = {w->port_fd, w->state_fd, w->kick_fd, w->irq_fd, w->bell_fd};
+	int fds[DOCK_FD_BACKEND + 4] = {w->port_fd, w->state_fd, w->kick_fd, w->irq_fd, w->bell_fd};
 	snprintf(r.control_url, sizeof(r.control_url), "%s", w->url);
 	r.epoch = w->epoch = port_epoch_begin(&w->pp);
 	r.nfds = DOCK_FD_BACKEND;
+	/* configure() names them in this order */
 	const int backend[] = {w->dev_fd, w->disk_fd,
-			       w->ram_fd}; /* configure() names them in this order */
-	for (unsigned i = 0; i < 3; i++)
+			       w->copier ? wire_copier->channel_fd(w->copier) : w->ram_fd,
+			       w->copier ? wire_copier->kick_fd(w->copier) : -1};
+	for (unsigned i = 0; i < 4; i++)
 		if (backend[i] >= 0)
 			fds[r.nfds++] = backend[i];
 	CHECK(!dock_send_reply(w->conn_fd, &r, fds, r.nfds));
@@ -326,6 +335,12 @@ static void configure(struct wire *w)
 		g.writable = true;
 		c.grants = &gs;
 		c.n_grants = 1;
+		if (w->copier) {
+			g.gpa = 0;
+			g.bytes = wire_copier->channel_bytes;
+			c.dma_copy = true;
+			c.copy_kick_fd_index = next + 1;
+		}
 	}
 	c.options = os;
 	c.n_options = fill_options(w, o, os);
@@ -360,6 +375,8 @@ void wire_handshake(struct wire *w)
 	w->resumed = m->serving->resumed;
 	snprintf(w->sandbox, sizeof(w->sandbox), "%s", m->serving->sandbox);
 	ctl_free(&m->base);
+	if (w->copier)
+		wire_copier->serving(w->copier, true);
 }
 
 void wire_start(struct wire *w)
@@ -410,7 +427,12 @@ void wire_write(struct wire *w, unsigned range, uint32_t offset, unsigned width,
 			       .range = (uint8_t)range,
 			       .offset = offset,
 			       .value = v};
+	bool copied = w->copier && range == 0 && width == 4;
+	if (copied)
+		wire_copier->begin(w->copier, offset, (uint32_t)v);
 	wire_wait(w, wire_push(w, &e), NULL);
+	if (copied)
+		wire_copier->end(w->copier, offset, (uint32_t)v);
 }
 
 void wire_post(struct wire *w, unsigned range, uint32_t offset, unsigned width, uint64_t v)
@@ -427,6 +449,12 @@ void wire_post(struct wire *w, unsigned range, uint32_t offset, unsigned width, 
 void wire_sync(struct wire *w)
 {
 	struct port_entry e = {.op = PORT_OP_SYNC};
+	for (unsigned i = 0; w->copier && i < 2; i++) { /* there, and what it caused back */
+		wire_copier->settle(w->copier);
+		wire_wait(w, wire_push(w, &e), NULL);
+	}
+	if (w->copier)
+		wire_copier->settle(w->copier);
 	wire_wait(w, wire_push(w, &e), NULL);
 }
 
@@ -448,6 +476,10 @@ int wire_wait_exit(struct wire *w)
 void wire_ring(struct wire *w, unsigned index)
 {
 	uint64_t one = 1;
+	if (w->copier) {
+		wire_copier->doorbell(w->copier, index);
+		return;
+	}
 	port_ring(&w->pp, index);
 	if (port_needs_wake(&w->pp, NULL))
 		CHECK(write(w->kick_fd, &one, sizeof(one)) == (ssize_t)sizeof(one));
@@ -486,6 +518,8 @@ void wire_kill(struct wire *w)
 {
 	kill(w->pid, SIGKILL);
 	wire_wait_exit(w);
+	if (w->copier)
+		wire_copier->serving(w->copier, false);
 }
 
 unsigned long long wire_status(struct wire *w, const char *key)

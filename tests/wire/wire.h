@@ -11,6 +11,25 @@
 #include "proto/port.h"
 #include "proto/state.h"
 
+struct wire;
+
+/** struct wire_copier - dma: copy: plays the core's copier for models that move data. See copier.c. */
+struct wire_copier {
+	uint64_t channel_bytes;
+	void *(*create)(struct wire *w); /* over the wire's guest memory */
+	void (*destroy)(void *ctx);
+	int (*channel_fd)(void *ctx);
+	int (*kick_fd)(void *ctx);
+	void (*serving)(void *ctx, bool on);
+	void (*begin)(void *ctx, uint32_t offset,
+		      uint32_t value); /* a write to a register of range 0: before and after */
+	void (*end)(void *ctx, uint32_t offset, uint32_t value);
+	void (*doorbell)(void *ctx, uint32_t q);
+	void (*settle)(void *ctx); /* waits until it has nothing to do */
+};
+/** wire_copier - NULL: guest memory is granted (dma: map). Set before wire_create(). */
+extern const struct wire_copier *wire_copier;
+
 /** struct wire - one device slot and the daemon in it. */
 struct wire {
 	const char *exe; /* borrowed */
@@ -35,6 +54,7 @@ struct wire {
 	uint8_t *ram;
 	uint64_t ram_gpa, ram_bytes;
 	int ram_fd;
+	void *copier; /* wire_copier's; NULL: dma: map */
 	/* models with a disk: an unlinked file of disk_bytes; with a network: a stream, our end in host_fd */
 	int disk_fd;
 	uint64_t disk_bytes;

@@ -4,6 +4,10 @@
  * stream" speak it. It carries bare frames, so what the guest left out is done here: checksums, and segments where the
  * peer does not take large frames. Received checksums are verified here, so that the guest need not.
  *
+ * A daemon cannot connect, its sandbox has no paths. So the launcher of the side that connects hands over a few connections: the peer
+ * accepts one and leaves the others in its socket's queue. When the peer's daemon is killed, its connection is lost, but
+ * not the socket that it listens on: its successor accepts the next one, and we go on with it as well.
+ *
  * Small frames are gathered and leave together at the end of the turn; large ones go straight from guest memory.
  */
 #include "devmodel/host/net/stream.h"
@@ -23,11 +27,15 @@
 #define SNDBUF (1 << 20)
 #define PASST_FRAME_MAX 65535u /* passt drops longer ones */
 #define PASST_MTU 65520u
+#define SPARES 3u
 #define K_PEER 0u
 #define K_LISTEN 1u
 
 struct stream {
 	int fd, listen_fd; /* -1: none */
+	int spare[SPARES]; /* further connections to the same peer, which it has not accepted yet */
+	unsigned nspare,
+		next; /* [next, nspare) are left, in the order in which the peer will accept them */
 	int epfd;
 	uint64_t tag;
 	size_t whole_max; /* frames up to this length need not be cut */
@@ -39,12 +47,27 @@ struct stream {
 
 /* ---- the connection --------------------------------------------------------------------------- */
 
+/* Has the other end of the connection gone already? */
+static bool dead(int fd)
+{
+	uint8_t byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+static int peer_set(struct hnet *h, int *fd, bool fresh, struct err *err);
+
 static void peer_gone(struct hnet *h, const char *why)
 {
 	struct stream *s = h->priv;
 	fd_close(&s->fd);
 	txbuf_clear(&s->tx);
 	s->blocked = s->readable = false;
+	while (s->next < s->nspare) {
+		AUTO_FD fd = fd_steal(&s->spare[s->next++]);
+		if (!dead(fd) && peer_set(h, &fd, true, NULL) == 0)
+			return;
+	}
 	dm_log(h->dm, DM_LOG_WARN, "the other end of the link is gone reason=\"%s\"%s", why,
 	       s->listen_fd >= 0 ? "; waiting for the next one" : "");
 	hnet_up(h, false);
@@ -78,7 +101,7 @@ static void peer_accept(struct hnet *h)
 			s->acceptable = errno == EINTR || errno == ECONNABORTED;
 			continue;
 		}
-		if (peer_set(h, &fd, true, NULL) == 0)
+		if (!dead(fd) && peer_set(h, &fd, true, NULL) == 0)
 			dm_log(h->dm, DM_LOG_INFO, "a peer joined the link");
 	}
 }
@@ -90,6 +113,8 @@ static void stream_close(struct hnet *h)
 		return;
 	fd_close(&s->fd);
 	fd_close(&s->listen_fd);
+	while (s->nspare)
+		fd_close(&s->spare[--s->nspare]);
 	txbuf_fini(&s->tx);
 	rxbuf_fini(&s->rx);
 	free(s);
@@ -101,8 +126,9 @@ static int stream_open(struct hnet *h, const struct host_fd *fds, unsigned n, in
 {
 	int listening = 0;
 	socklen_t len = sizeof(listening);
-	if (n != 1)
-		return err_set(err, EINVAL, "a stream link has one descriptor, not %u", n);
+	if (n < 1 || n > 1 + SPARES)
+		return err_set(err, EINVAL, "a stream link has 1 to %u descriptors, not %u",
+			       1 + SPARES, n);
 	struct stream *s = h->priv = calloc(1, sizeof(*s));
 	if (!s)
 		return err_set(err, ENOMEM, "no memory for the link");
@@ -119,8 +145,11 @@ static int stream_open(struct hnet *h, const struct host_fd *fds, unsigned n, in
 	if (getsockopt(*fds[0].fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
 		return err_set(err, errno, "the link's descriptor is no socket: %s",
 			       strerror(errno));
-	if (!listening)
-		return peer_set(h, fds[0].fd, false, err);
+	if (!listening) {
+		for (unsigned i = 1; i < n; i++)
+			s->spare[s->nspare++] = fd_steal(fds[i].fd);
+		return peer_set(h, fds[0].fd, !h->dm->successor, err); /* else: in the middle of a frame? */
+	}
 	int rc = fd_nonblock(*fds[0].fd, 1);
 	if (rc == 0)
 		rc = hnet_watch(epfd, *fds[0].fd, tag + K_LISTEN, err);

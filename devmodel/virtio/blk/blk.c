@@ -138,6 +138,7 @@ static void blk_driver_ok(struct dm *dm, void *state)
 	struct blk *s = state;
 	if (!virtio_has(s, BLK_F_CONFIG_WCE))
 		set_writeback(dm, s, virtio_has(s, BLK_F_FLUSH) && option_writeback(dm));
+	fill_config(dm, s);
 }
 
 static void blk_config_write(struct dm *dm, void *state, uint32_t offset, unsigned width)

@@ -141,6 +141,9 @@ static enum blk_status parse_data(struct dm *dm, const struct blk *s, const stru
 	uint64_t bytes = in ? p->in_bytes : p->out_bytes;
 	if (!in && s->v.offered & BLK_F_RO)
 		return BLK_S_IOERR;
+	/* Data the wrong way round would be a transfer of nothing that ends well. */
+	if (in ? p->out_bytes : p->in_bytes)
+		return BLK_S_IOERR;
 	if (bytes % BLK_SECTOR || !inside(s, p->sector, bytes / BLK_SECTOR))
 		return BLK_S_IOERR;
 	*io = (struct dm_disk_io){.op = in ? DM_DISK_READ : DM_DISK_WRITE,

@@ -39,11 +39,14 @@ static const struct dm_class toy = {
 	.state_size = sizeof(struct toy),
 };
 
+bool rig_successor;
+
 int rig_open(struct rig *r, const char *const *options, const struct host_fd *fds, unsigned n)
 {
 	memset(r, 0, sizeof(*r));
 	r->peer = r->self = -1;
 	r->t = dmt_create(&toy, options);
+	r->t->dm->successor = rig_successor;
 	r->epfd = epoll_create1(EPOLL_CLOEXEC);
 	return dm_host_net.open(r->t->dm, fds, n, r->epfd, 100, &r->h, &r->err);
 }

@@ -15,6 +15,8 @@ struct rig {
 
 /** rig_open - opens the back-end on @fds; options as for dmt_create(). 0 or -Exxx with r->err. */
 int rig_open(struct rig *r, const char *const *options, const struct host_fd *fds, unsigned n);
+/** rig_successor - what is opened next has had a predecessor that died. */
+extern bool rig_successor;
 /** rig_stream - on one end of a socket pair; r->peer is the other one. @net: the option, NULL: none. */
 void rig_stream(struct rig *r, const char *net);
 void rig_close(struct rig *r);

@@ -61,6 +61,7 @@ static void a_peer_that_leaves_while_we_send_is_noticed(void **state)
 struct server {
 	struct rig r;
 	struct sockaddr_un sa;
+	int listen_fd; /* another descriptor of its socket */
 };
 
 static void server_open(struct server *s)
@@ -70,6 +71,7 @@ static void server_open(struct server *s)
 	snprintf(s->sa.sun_path + 1, sizeof(s->sa.sun_path) - 1, "host-net-test-%d", getpid());
 	assert_int_equal(bind(fd, (struct sockaddr *)&s->sa, sizeof(s->sa)), 0);
 	assert_int_equal(listen(fd, 4), 0);
+	s->listen_fd = dup(fd);
 	struct host_fd h = {.option = "net", .kind = "stream", .fd = &fd};
 	assert_int_equal(rig_open(&s->r, NULL, &h, 1), 0);
 }
@@ -119,6 +121,44 @@ static void peers_of_a_listening_link_come_one_after_the_other(void **state)
 		rig_pump(&s.r);
 	}
 	rig_close(&s.r);
+	close(s.listen_fd);
+}
+
+static void a_peer_whose_daemon_was_killed_is_met_again(void **state)
+{
+	struct server s;
+	struct rig c;
+	uint8_t *f;
+	int fds[3];
+	struct host_fd h[3];
+	(void)state;
+	server_open(&s);
+	for (unsigned i = 0; i < 3; i++) {
+		fds[i] = dial(&s);
+		h[i] = (struct host_fd){.option = "net", .kind = "stream", .fd = &fds[i]};
+	}
+	assert_int_equal(rig_open(&c, NULL, h, 3), 0);
+	size_t n = pkt_build(&(struct pkt){.payload = 300}, frame, NULL);
+	for (unsigned round = 0; round < 3; round++) {
+		rig_pump(&s.r);
+		assert_true(rig_up(&s.r));
+		assert_int_equal(rig_send(&c, NULL, frame, n), 0);
+		rig_pump(&c);
+		rig_pump(&s.r);
+		assert_int_equal(OPS.link_peek(s.r.h, 0, 0, &f), n + 12);
+		/* The listening daemon dies; its socket does not: another one has it. */
+		int fd = dup(s.listen_fd);
+		struct host_fd again = {.option = "net", .kind = "stream", .fd = &fd};
+		rig_close(&s.r);
+		assert_int_equal(rig_open(&s.r, NULL, &again, 1), 0);
+		rig_pump(&c);
+		(void)OPS.link_peek(c.h, 0, 0, &f);
+		assert_int_equal(rig_up(&c), round < 2);
+	}
+	assert_false(rig_up(&s.r)); /* what is left in its queue is dead */
+	rig_close(&c);
+	rig_close(&s.r);
+	close(s.listen_fd);
 }
 
 static void no_network_takes_frames_and_gives_none(void **state)
@@ -277,6 +317,7 @@ int main(void)
 		cmocka_unit_test(a_peer_that_leaves_takes_the_link_down),
 		cmocka_unit_test(a_peer_that_leaves_while_we_send_is_noticed),
 		cmocka_unit_test(peers_of_a_listening_link_come_one_after_the_other),
+		cmocka_unit_test(a_peer_whose_daemon_was_killed_is_met_again),
 		cmocka_unit_test(no_network_takes_frames_and_gives_none),
 		cmocka_unit_test(a_descriptor_that_is_no_socket_is_refused),
 		cmocka_unit_test(the_dump_holds_every_frame),

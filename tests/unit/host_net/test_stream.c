@@ -123,6 +123,7 @@ static void a_successor_finds_the_next_frame(void **state)
 	size_t n = pkt_build(&(struct pkt){.payload = 700}, frame, NULL);
 	size_t k = rig_frame(frame, n, buf);
 	k += rig_frame(frame, n, buf + k);
+	rig_successor = true;
 	for (size_t missing = 0; missing < n + 4; missing += 13) {
 		struct rig r;
 		rig_stream(&r, NULL);
@@ -136,6 +137,23 @@ static void a_successor_finds_the_next_frame(void **state)
 		assert_int_equal(take(&r, &f), 0);
 		rig_close(&r);
 	}
+	rig_successor = false;
+}
+
+static void the_first_frame_of_a_link_may_be_of_any_kind(void **state)
+{
+	uint8_t *f;
+	struct rig r;
+	(void)state;
+	memset(frame, 0x5a, 60);
+	frame[12] = 0x88; /* LLDP: neither IP nor ARP */
+	frame[13] = 0xcc;
+	rig_stream(&r, NULL);
+	rig_put(&r, buf, rig_frame(frame, 60, buf));
+	rig_pump(&r);
+	assert_int_equal(take(&r, &f), 72);
+	assert_memory_equal(f + 12, frame, 60);
+	rig_close(&r);
 }
 
 static void lengths_of_no_frame_cost_only_what_they_stand_for(void **state)
@@ -399,6 +417,7 @@ int main(void)
 		cmocka_unit_test(a_copy_that_does_not_fit_is_thrown_away),
 		cmocka_unit_test(a_verified_checksum_spares_the_driver_its_own),
 		cmocka_unit_test(a_successor_finds_the_next_frame),
+		cmocka_unit_test(the_first_frame_of_a_link_may_be_of_any_kind),
 		cmocka_unit_test(lengths_of_no_frame_cost_only_what_they_stand_for),
 		cmocka_unit_test(a_peer_that_sends_no_frames_is_given_up),
 		cmocka_unit_test(the_model_is_asked_only_while_it_listens),

@@ -313,6 +313,37 @@ static void test_nothing_moves_before_driver_ok(void **s)
 	rig_fini(&rig);
 }
 
+static void test_a_queue_that_the_device_has_not_started_is_left_alone(void **s)
+{
+	(void)s;
+	struct vring_chain c;
+	rig_init(&rig);
+	rig_features(&rig, PACKED);
+	assert_int_equal(rig_queue(&rig, 0, 8, PACKED), 0);
+	atomic_store(&((struct copy_channel *)(void *)rig.channel.win[0].hva)->queue[0].started, 0);
+	rig_live(&rig);
+	assert_true(drv_add(&rig.drv[0], &one, 1, DRV_DIRECT, 0, NULL));
+	rig_notify(&rig, 0);
+	copy_reset(rig.copy); /* nobody works any more */
+	assert_int_equal(rig_pop(&rig, 0, iov, &c), 0);
+	assert_int_equal(*(uint32_t *)(void *)rig.drv[0].device, 0);
+	rig_fini(&rig);
+}
+
+/* A driver that notifies nobody, and a device that looks now and then. */
+static void test_a_device_that_looks_finds_what_was_not_notified(void **s)
+{
+	(void)s;
+	struct vring_chain c;
+	rig_up(&rig, 8, 0);
+	while (rig_pop(&rig, 0, iov, &c) == 0 && atomic_load(&rig.rings) == 0) {
+		(void)drv_add(&rig.drv[0], &one, 1, DRV_DIRECT, 0, NULL); /* full: they are there */
+		rig.dm.copy_asked_ns = 0;				  /* some time later */
+	}
+	assert_true(rig_wait(&rig.rung));
+	rig_fini(&rig);
+}
+
 static void test_errors_of_the_guest_reach_the_device(void **s)
 {
 	(void)s;
@@ -531,6 +562,8 @@ int main(void)
 		cmocka_unit_test(test_segments_are_aligned_for_direct_io),
 		cmocka_unit_test(test_chains_without_bytes),
 		cmocka_unit_test(test_nothing_moves_before_driver_ok),
+		cmocka_unit_test(test_a_queue_that_the_device_has_not_started_is_left_alone),
+		cmocka_unit_test(test_a_device_that_looks_finds_what_was_not_notified),
 		cmocka_unit_test(test_errors_of_the_guest_reach_the_device),
 		cmocka_unit_test(test_stop_forgets),
 		cmocka_unit_test(test_a_reset_without_a_daemon_counts),

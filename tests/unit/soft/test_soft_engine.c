@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "hv/arch/aarch64/board.h"
 #include "hv/arch/aarch64/soft/soft.h"
+#include "hv/arch/aarch64/soft/vcpu.h"
 
 #define RAM BOARD_RAM_BASE
 #define RAM_SIZE (4u << 20)
@@ -279,6 +280,32 @@ static void two_vcpus_share_a_counter(void **state)
 	vm_stop(&m);
 }
 
+/* The thread of CPU 1 gets going only after CPU 0 has executed CPU_ON for it; then once more, after a reset. */
+static void cpu_on_before_the_thread_has_started(void **state)
+{
+	(void)state;
+	struct vm m;
+	struct vm_exit x = {0};
+	struct engine_boot off = {.entry = RAM}, on = {.entry = RAM, .powered_on = true};
+	/* CPU_ON of CPU 1 at its own SYSTEM_OFF; SYSTEM_OFF */
+	START(&m, 2, 0xd2b88000, 0xf2800060, 0xd2800021, 0xd2a80002, 0xf2800302, HVC0,
+	      /* 0x18 */ 0xd2b08000, 0xf2800100, HVC0);
+	struct soft_vcpu *v1 = (struct soft_vcpu *)(void *)m.v[1];
+	for (unsigned i = 0; i < 2; i++) {
+		soft_engine.vcpu_run(m.v[0], &x);
+		assert_int_equal(x.reason, EXIT_POWEROFF);
+		soft_engine.vcpu_reset(m.v[1], &off);
+		assert_int_equal(v1->power, POWER_ON_PENDING);
+		soft_engine.vcpu_run(m.v[1], &x);
+		assert_int_equal(x.reason, EXIT_POWEROFF);
+		assert_int_equal(v1->power, POWER_ON);
+		soft_engine.vm_reset(m.evm);
+		assert_int_equal(v1->power, POWER_OFF);
+		soft_engine.vcpu_reset(m.v[0], &on);
+	}
+	vm_stop(&m);
+}
+
 /* Four CPUs invalidate each other's TLB and code and wait in DSB, at once; then all but CPU 0 go off. ThreadSanitizer
  * watches the inboxes. */
 static void invalidations_by_all_at_once(void **state)
@@ -336,6 +363,7 @@ int main(void)
 		cmocka_unit_test(kick_ends_wfi_and_a_loop),
 		cmocka_unit_test(timer_ends_wfi),
 		cmocka_unit_test(two_vcpus_share_a_counter),
+		cmocka_unit_test(cpu_on_before_the_thread_has_started),
 		cmocka_unit_test(invalidations_by_all_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

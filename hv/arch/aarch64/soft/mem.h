@@ -70,15 +70,47 @@ typedef uint64_t __attribute__((may_alias)) mem64;
 
 #define MEM_HOST(T, va) (*(T *)((va) + e->addend))
 
+/* MEM_GET / MEM_PUT - the same for accesses that need not be aligned: one host instruction each. */
+#define MEM_GET(T, va)                                                                             \
+	({                                                                                         \
+		T get_;                                                                            \
+		__builtin_memcpy(&get_, &MEM_HOST(const mem8, va), sizeof(T));                     \
+		get_;                                                                              \
+	})
+#define MEM_PUT(T, va, value)                                                                      \
+	do {                                                                                       \
+		T put_ = (T)(value);                                                               \
+		__builtin_memcpy(&MEM_HOST(mem8, va), &put_, sizeof(T));                           \
+	} while (0)
+
+#define SCTLR_ALIGN 0x2ull
+
+/** mem_unaligned - the hit test failed on the entry @e with @tag: is it for alignment alone, and is the access allowed
+ * as it is? That is so for normal memory inside of a page, unless SCTLR_EL1.A is set. */
+static inline bool mem_unaligned(const struct cpu *c, const struct tlb_entry *e, uint64_t tag,
+				 uint64_t va, unsigned len)
+{
+	return (va & ~0xfffull) == tag && (va & 0xfff) + len <= 4096 &&
+	       !(e->meta & TLB_META_DEVICE) && !(c->sctlr & SCTLR_ALIGN);
+}
+
 /* MEM_PROBE_R / _W - declares e, the TLB entry of @va, or leaves for the slow path unless all of
- * @len bytes with elements of @esize are in one page and aligned: one compare (tlb.h). */
-#define MEM_PROBE(tag, va, len, esize) MEM_PROBE_IN(c->tlb, tag, va, len, esize)
-#define MEM_PROBE_IN(view, tag, va, len, esize)                                                    \
-	const struct tlb_entry *e = &(view)->e[tlb_index(va)];                                     \
-	if (unlikely((((va) + ((len) - (esize))) & (~0xfffull | ((esize)-1))) != e->tag))          \
-	return slow_mem(c, o)
-#define MEM_PROBE_R(va, len, esize) MEM_PROBE(tag_r, va, len, esize)
+ * @len bytes with elements of @esize are in one page and may be accessed as they lie: one compare where they are
+ * aligned (tlb.h). */
+#define MEM_PROBE_R(va, len, esize) MEM_PROBE(c->tlb, tag_r, va, len, esize)
+#define MEM_PROBE_W(va, len, esize) MEM_PROBE(c->tlb, tag_w, va, len, esize)
 /* With EL0's rights: LDTR, STTR. */
-#define MEM_PROBE_EL0_R(va, esize) MEM_PROBE_IN(c->tlb_el[0], tag_r, va, esize, esize)
-#define MEM_PROBE_EL0_W(va, esize) MEM_PROBE_IN(c->tlb_el[0], tag_w, va, esize, esize)
-#define MEM_PROBE_W(va, len, esize) MEM_PROBE(tag_w, va, len, esize)
+#define MEM_PROBE_EL0_R(va, esize) MEM_PROBE(c->tlb_el[0], tag_r, va, esize, esize)
+#define MEM_PROBE_EL0_W(va, esize) MEM_PROBE(c->tlb_el[0], tag_w, va, esize, esize)
+#define MEM_PROBE(view, tag, va, len, esize)                                                       \
+	const struct tlb_entry *e = &(view)->e[tlb_index(va)];                                     \
+	if (unlikely((((va) + ((len) - (esize))) & (~0xfffull | ((esize)-1))) != e->tag) &&        \
+	    !((esize) > 1 && mem_unaligned(c, e, e->tag, va, len)))                                \
+	return slow_mem(c, o)
+/* MEM_PROBE_ALIGNED_R / _W - unaligned is for the slow path. */
+#define MEM_PROBE_ALIGNED_R(va, esize) MEM_PROBE_ALIGNED(tag_r, va, esize)
+#define MEM_PROBE_ALIGNED_W(va, esize) MEM_PROBE_ALIGNED(tag_w, va, esize)
+#define MEM_PROBE_ALIGNED(tag, va, esize)                                                          \
+	const struct tlb_entry *e = &c->tlb->e[tlb_index(va)];                                     \
+	if (unlikely(((va) & (~0xfffull | ((esize)-1))) != e->tag))                                \
+	return slow_mem(c, o)

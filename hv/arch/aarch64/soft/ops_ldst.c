@@ -37,7 +37,7 @@
 	{                                                                                          \
 		uint64_t va = VA_##mode(SH);                                                       \
 		MEM_PROBE_R(va, sizeof(T), sizeof(T));                                             \
-		T m = MEM_HOST(const T, va);                                                       \
+		T m = MEM_GET(T, va);                                                              \
 		WB_##mode;                                                                         \
 		XR(rd) = (uint64_t)(expr);                                                         \
 		OP_NEXT();                                                                         \
@@ -47,7 +47,7 @@
 	{                                                                                          \
 		uint64_t va = VA_##mode(SH);                                                       \
 		MEM_PROBE_W(va, sizeof(T), sizeof(T));                                             \
-		MEM_HOST(T, va) = (T)XR(rd);                                                       \
+		MEM_PUT(T, va, XR(rd));                                                            \
 		WB_##mode;                                                                         \
 		OP_NEXT();                                                                         \
 	}
@@ -57,7 +57,7 @@
 		OP_FP_CHECK();                                                                     \
 		uint64_t va = VA_##mode(SH);                                                       \
 		MEM_PROBE_R(va, sizeof(T), sizeof(T));                                             \
-		c->v[o->rd].d[0] = MEM_HOST(const T, va);                                          \
+		c->v[o->rd].d[0] = MEM_GET(T, va);                                                 \
 		c->v[o->rd].d[1] = 0;                                                              \
 		WB_##mode;                                                                         \
 		OP_NEXT();                                                                         \
@@ -68,7 +68,7 @@
 		OP_FP_CHECK();                                                                     \
 		uint64_t va = VA_##mode(SH);                                                       \
 		MEM_PROBE_W(va, sizeof(T), sizeof(T));                                             \
-		MEM_HOST(T, va) = (T)c->v[o->rd].d[0];                                             \
+		MEM_PUT(T, va, c->v[o->rd].d[0]);                                                  \
 		WB_##mode;                                                                         \
 		OP_NEXT();                                                                         \
 	}
@@ -79,7 +79,7 @@
 		OP_FP_CHECK();                                                                     \
 		uint64_t va = VA_##mode(4);                                                        \
 		MEM_PROBE_R(va, 16, 8);                                                            \
-		uint64_t lo = MEM_HOST(const mem64, va), hi = MEM_HOST(const mem64, va + 8);       \
+		uint64_t lo = MEM_GET(mem64, va), hi = MEM_GET(mem64, va + 8);                     \
 		c->v[o->rd].d[0] = lo;                                                             \
 		c->v[o->rd].d[1] = hi;                                                             \
 		WB_##mode;                                                                         \
@@ -91,8 +91,8 @@
 		OP_FP_CHECK();                                                                     \
 		uint64_t va = VA_##mode(4);                                                        \
 		MEM_PROBE_W(va, 16, 8);                                                            \
-		MEM_HOST(mem64, va) = c->v[o->rd].d[0];                                            \
-		MEM_HOST(mem64, va + 8) = c->v[o->rd].d[1];                                        \
+		MEM_PUT(mem64, va, c->v[o->rd].d[0]);                                              \
+		MEM_PUT(mem64, va + 8, c->v[o->rd].d[1]);                                          \
 		WB_##mode;                                                                         \
 		OP_NEXT();                                                                         \
 	}
@@ -157,14 +157,14 @@ QLOAD(vldr_q, lit)
 	static OP(op_ldar_##name)                                                                  \
 	{                                                                                          \
 		uint64_t va = XR(rn);                                                              \
-		MEM_PROBE_R(va, sizeof(T), sizeof(T));                                             \
+		MEM_PROBE_ALIGNED_R(va, sizeof(T));                                                \
 		XR(rd) = __atomic_load_n(&MEM_HOST(T, va), __ATOMIC_SEQ_CST);                      \
 		OP_NEXT();                                                                         \
 	}                                                                                          \
 	static OP(op_stlr_##name)                                                                  \
 	{                                                                                          \
 		uint64_t va = XR(rn);                                                              \
-		MEM_PROBE_W(va, sizeof(T), sizeof(T));                                             \
+		MEM_PROBE_ALIGNED_W(va, sizeof(T));                                                \
 		__atomic_store_n(&MEM_HOST(T, va), (T)XR(rd), __ATOMIC_SEQ_CST);                   \
 		OP_NEXT();                                                                         \
 	}
@@ -189,7 +189,7 @@ OP(op_dc_zva)
 	{                                                                                          \
 		uint64_t va = XR(rn) + OFF;                                                        \
 		MEM_PROBE_EL0_R(va, sizeof(T));                                                    \
-		T m = MEM_HOST(const T, va);                                                       \
+		T m = MEM_GET(T, va);                                                              \
 		XR(rd) = (uint64_t)(expr);                                                         \
 		OP_NEXT();                                                                         \
 	}
@@ -198,7 +198,7 @@ OP(op_dc_zva)
 	{                                                                                          \
 		uint64_t va = XR(rn) + OFF;                                                        \
 		MEM_PROBE_EL0_W(va, sizeof(T));                                                    \
-		MEM_HOST(T, va) = (T)XR(rd);                                                       \
+		MEM_PUT(T, va, XR(rd));                                                            \
 		OP_NEXT();                                                                         \
 	}
 LDTR(b, mem8, m)

@@ -17,7 +17,7 @@
 	{                                                                                          \
 		uint64_t va = VA_##mode;                                                           \
 		MEM_PROBE_R(va, 2 * sizeof(T), sizeof(T));                                         \
-		T a = MEM_HOST(const T, va), b = MEM_HOST(const T, va + sizeof(T));                \
+		T a = MEM_GET(T, va), b = MEM_GET(T, va + sizeof(T));                              \
 		WB_##mode;                                                                         \
 		XR(rd) = (uint64_t)cast a;                                                         \
 		XR(ra) = (uint64_t)cast b;                                                         \
@@ -28,8 +28,8 @@
 	{                                                                                          \
 		uint64_t va = VA_##mode;                                                           \
 		MEM_PROBE_W(va, 2 * sizeof(T), sizeof(T));                                         \
-		MEM_HOST(T, va) = (T)XR(rd);                                                       \
-		MEM_HOST(T, va + sizeof(T)) = (T)XR(ra);                                           \
+		MEM_PUT(T, va, XR(rd));                                                            \
+		MEM_PUT(T, va + sizeof(T), XR(ra));                                                \
 		WB_##mode;                                                                         \
 		OP_NEXT();                                                                         \
 	}
@@ -39,7 +39,7 @@
 		OP_FP_CHECK();                                                                     \
 		uint64_t va = VA_##mode;                                                           \
 		MEM_PROBE_R(va, 2 * sizeof(T), sizeof(T));                                         \
-		T a = MEM_HOST(const T, va), b = MEM_HOST(const T, va + sizeof(T));                \
+		T a = MEM_GET(T, va), b = MEM_GET(T, va + sizeof(T));                              \
 		c->v[o->rd] = (union vreg){.d = {a, 0}};                                           \
 		c->v[o->ra] = (union vreg){.d = {b, 0}};                                           \
 		WB_##mode;                                                                         \
@@ -51,8 +51,8 @@
 		OP_FP_CHECK();                                                                     \
 		uint64_t va = VA_##mode;                                                           \
 		MEM_PROBE_W(va, 2 * sizeof(T), sizeof(T));                                         \
-		MEM_HOST(T, va) = (T)c->v[o->rd].d[0];                                             \
-		MEM_HOST(T, va + sizeof(T)) = (T)c->v[o->ra].d[0];                                 \
+		MEM_PUT(T, va, c->v[o->rd].d[0]);                                                  \
+		MEM_PUT(T, va + sizeof(T), c->v[o->ra].d[0]);                                      \
 		WB_##mode;                                                                         \
 		OP_NEXT();                                                                         \
 	}
@@ -62,8 +62,8 @@
 		OP_FP_CHECK();                                                                     \
 		uint64_t va = VA_##mode;                                                           \
 		MEM_PROBE_R(va, 32, 8);                                                            \
-		const mem64 *p = &MEM_HOST(const mem64, va);                                       \
-		uint64_t a = p[0], b = p[1], d = p[2], f = p[3];                                   \
+		uint64_t a = MEM_GET(mem64, va), b = MEM_GET(mem64, va + 8);                       \
+		uint64_t d = MEM_GET(mem64, va + 16), f = MEM_GET(mem64, va + 24);                 \
 		c->v[o->rd] = (union vreg){.d = {a, b}};                                           \
 		c->v[o->ra] = (union vreg){.d = {d, f}};                                           \
 		WB_##mode;                                                                         \
@@ -75,11 +75,10 @@
 		OP_FP_CHECK();                                                                     \
 		uint64_t va = VA_##mode;                                                           \
 		MEM_PROBE_W(va, 32, 8);                                                            \
-		mem64 *p = &MEM_HOST(mem64, va);                                                   \
-		p[0] = c->v[o->rd].d[0];                                                           \
-		p[1] = c->v[o->rd].d[1];                                                           \
-		p[2] = c->v[o->ra].d[0];                                                           \
-		p[3] = c->v[o->ra].d[1];                                                           \
+		MEM_PUT(mem64, va + 0, c->v[o->rd].d[0]);                                          \
+		MEM_PUT(mem64, va + 8, c->v[o->rd].d[1]);                                          \
+		MEM_PUT(mem64, va + 16, c->v[o->ra].d[0]);                                         \
+		MEM_PUT(mem64, va + 24, c->v[o->ra].d[1]);                                         \
 		WB_##mode;                                                                         \
 		OP_NEXT();                                                                         \
 	}

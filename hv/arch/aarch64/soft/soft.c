@@ -122,7 +122,15 @@ static int soft_vm_create(const struct engine_vm_config *cfg, struct engine_vm *
 
 static void soft_vm_reset(struct engine_vm *evm)
 {
-	gic_reset(vm_of(evm)->gic);
+	struct soft_vm *vm = vm_of(evm);
+
+	gic_reset(vm->gic);
+	/* Before any of them goes on: see soft_vcpu_reset(). */
+	pthread_mutex_lock(&vm->power_lock);
+	for (unsigned i = 0; i < vm->cpus; i++)
+		if (vm->vcpu[i])
+			atomic_store(&vm->vcpu[i]->power, POWER_OFF);
+	pthread_mutex_unlock(&vm->power_lock);
 }
 
 static void soft_vcpu_destroy(struct engine_vcpu *ev)
@@ -154,6 +162,7 @@ static int soft_vcpu_create(struct engine_vm *evm, unsigned index, struct engine
 		return err_set(err, ENOMEM, "no memory for vCPU %u", index);
 	memset(v, 0, sizeof(*v));
 	v->vm = vm;
+	v->power = POWER_OFF;
 	pthread_mutex_init(&v->inbox_lock, NULL);
 	c = &v->cpu;
 	c->index = index;
@@ -186,9 +195,15 @@ static void soft_vcpu_reset(struct engine_vcpu *ev, const struct engine_boot *bo
 	vcpu_cpu_reset(v);
 	v->cpu.pc = boot->entry;
 	memcpy(v->cpu.x, boot->args, sizeof(boot->args));
+	/* Each thread resets its own vCPU, and one that has a host core at last may find that another has executed
+	 * CPU_ON for it already: that must stand. So all are off from the start, and after a reset of the machine. */
 	pthread_mutex_lock(&v->vm->power_lock);
-	atomic_fetch_and(&v->cpu.attention, ~ATTN_POWER);
-	atomic_store(&v->power, boot->powered_on ? POWER_ON : POWER_OFF);
+	if (boot->powered_on) {
+		atomic_fetch_and(&v->cpu.attention, ~ATTN_POWER);
+		atomic_store(&v->power, POWER_ON);
+	} else if (v->power == POWER_ON) {
+		atomic_store(&v->power, POWER_OFF);
+	}
 	pthread_mutex_unlock(&v->vm->power_lock);
 }
 

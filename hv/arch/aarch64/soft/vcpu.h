@@ -47,7 +47,7 @@ struct soft_vcpu {
 	struct inbox_msg inbox[SOFT_INBOX_SIZE];
 	unsigned inbox_count;
 	bool inbox_full; /* overflowed: everything goes */
-	uint64_t inbox_posted;
+	_Atomic uint64_t inbox_posted; /* changed under inbox_lock, read without */
 	_Atomic uint64_t inbox_done; /* inbox_posted as of the last drain */
 };
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Between slot_access.c (the ways of an access) and slot_wait.c (asking the daemon and waiting for it) only. Any vCPU thread. */
+#include "hv/slot.h"
+
+/* With one vCPU there is one writer, and no locked add is needed. (The control thread's counters
+ * are others.) */
+static inline void slot_count(struct slot *s, _Atomic uint64_t *c)
+{
+	if (__builtin_expect(s->cfg.vcpus == 1, 1))
+		atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + 1,
+				      memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(c, 1, memory_order_relaxed);
+}
+
+/** slot_policy_answer - the answer when there is nobody to ask. */
+enum access_result slot_policy_answer(struct slot *s, unsigned len, bool is_write, uint64_t *data);
+/** slot_nonsense - the daemon wrote @what into its port: quarantined. */
+void slot_nonsense(struct slot *s, const char *what);
+/** slot_kick - wakes the daemon. */
+void slot_kick(struct slot *s, unsigned vcpu);
+/** slot_bring_near - binds a cold daemon to the core of the vCPU that asks. */
+void slot_bring_near(struct slot *s);
+/** slot_still_silent - a deadline was missed, and what was asked then is not served yet. */
+bool slot_look_silent(struct slot *s, uint64_t seq);
+static inline bool slot_still_silent(struct slot *s)
+{
+	uint64_t seq = atomic_load_explicit(&s->silent_seq, memory_order_relaxed);
+	return __builtin_expect(seq != 0, 0) && slot_look_silent(s, seq);
+}
+/** slot_wait_failed - what a wait that ended with @rc means. Gives the policy's answer, or INTERRUPTED. */
+enum access_result slot_wait_failed(struct slot *s, int rc, uint64_t seq, unsigned len,
+				    bool is_write, uint64_t *data);
+/** slot_push - pushes @e, waiting for room at most until *@deadline (set here when first needed). */
+int slot_push(struct slot *s, const struct port_entry *e, const _Atomic uint32_t *stop,
+	      uint64_t *deadline, uint64_t *ret_seq);
+/** slot_publish_core - tells the daemon on which core this vCPU runs. */
+void slot_publish_core(struct slot *s);
+/** slot_lines_follow - after a value was read with acquire: line changes that came with it reach the controller first. */
+static inline void slot_lines_follow(struct slot *s)
+{
+	if (__builtin_expect(
+		    atomic_load_explicit(&s->pp.port->consumer.lines_gen, memory_order_relaxed) !=
+			    atomic_load_explicit(&s->lines_seen, memory_order_relaxed),
+		    0))
+		slot_lines_sample(s);
+}
+/** slot_forward - pushes @e and waits for its answer. On ACCESS_OK with *@ret_answered the result is the daemon's. */
+enum access_result slot_forward(struct slot *s, const struct port_entry *e,
+				const _Atomic uint32_t *stop, struct port_result *res,
+				bool *ret_answered, uint64_t *data);
+/** slot_forward_access - the same for a read or write: *@data is the answer. */
+enum access_result slot_forward_access(struct slot *s, struct port_entry *e,
+				       const _Atomic uint32_t *stop, uint64_t *data);
