@@ -60,7 +60,10 @@ bool control_hand_over(struct daemon *d)
 	uint8_t *buf;
 	size_t len;
 	uint64_t id = d->hand_over;
-	if (d->host && d->cls->host->busy && d->cls->host->busy(d->host))
+	const struct dm_host *h = d->cls->host;
+	if (d->host && h->busy && h->busy(d->host))
+		return false;
+	if (d->host && h->settled && !h->settled(d->host))
 		return false;
 	d->hand_over = 0;
 	int rc = dm_save(d->dm, &buf, &len);

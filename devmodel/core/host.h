@@ -49,6 +49,9 @@ struct dm_host {
 	bool (*run)(void *h);
 	/** busy - true while requests are with the host: the daemon then does not spin for long. May be NULL. */
 	bool (*busy)(void *h);
+	/** settled - before a hand-over, after each run(): true once nothing is left that a successor with the same descriptors
+	 * could not go on with. NULL: as soon as it is not busy. */
+	bool (*settled)(void *h);
 	struct dm_io_ops ops;
 };
 

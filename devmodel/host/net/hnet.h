@@ -23,6 +23,8 @@ struct hnet_kind {
 	void (*event)(struct hnet *h, unsigned k, uint32_t events);
 	/** run - moves what waits. True: the model is to look at the link (room, up, down). */
 	bool (*run)(struct hnet *h);
+	/** settled - no frame is half sent. NULL: none ever is. */
+	bool (*settled)(const struct hnet *h);
 	/** ready - may peek() give a frame? */
 	bool (*ready)(const struct hnet *h);
 	/** listen - h->listening has changed. */

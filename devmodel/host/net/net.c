@@ -149,6 +149,13 @@ static bool net_run(void *ctx)
 	return false;
 }
 
+static bool net_settled(void *ctx)
+{
+	struct hnet *h = ctx;
+	pcap_flush(&h->pcap); /* its records come before the successor's */
+	return !h->kind->settled || h->kind->settled(h);
+}
+
 static void net_info(void *ctx, unsigned link, struct dm_link_info *ret)
 {
 	(void)link;
@@ -241,6 +248,7 @@ const struct dm_host dm_host_net = {
 	.close = net_close,
 	.event = net_event,
 	.run = net_run,
+	.settled = net_settled,
 	.ops = {.link_info = net_info,
 		.link_offloads = net_offloads,
 		.link_recv = net_recv,

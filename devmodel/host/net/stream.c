@@ -148,7 +148,8 @@ static int stream_open(struct hnet *h, const struct host_fd *fds, unsigned n, in
 	if (!listening) {
 		for (unsigned i = 1; i < n; i++)
 			s->spare[s->nspare++] = fd_steal(fds[i].fd);
-		return peer_set(h, fds[0].fd, !h->dm->successor, err); /* else: in the middle of a frame? */
+		return peer_set(h, fds[0].fd, !h->dm->successor,
+				err); /* else: in the middle of a frame? */
 	}
 	int rc = fd_nonblock(*fds[0].fd, 1);
 	if (rc == 0)
@@ -409,8 +410,16 @@ static bool stream_run(struct hnet *h)
 	return was && !s->blocked;
 }
 
+/* Whole frames that wait may be lost; the rest of one that was begun may not. */
+static bool stream_settled(const struct hnet *h)
+{
+	const struct stream *s = h->priv;
+	return s->fd < 0 || !s->tx.part;
+}
+
 const struct hnet_kind hnet_stream = {
 	.name = "stream",
+	.settled = stream_settled,
 	.open = stream_open,
 	.close = stream_close,
 	.event = stream_event,
