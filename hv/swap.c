@@ -467,7 +467,7 @@ static void dock_ready(void *arg)
 	ctl_ready(w);
 	if (d->swap == w) {
 		watch_stop(&w->dock_watch);
-		swap_fail(w, "the new daemon (pid %d) let go of the dock", w->s.pid);
+		swap_fail(w, "the new daemon (pid %d) ended, or let go of the dock", w->s.pid);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "proto/copychan.h"
 #include <malloc.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -446,13 +447,29 @@ static int say_simple(struct daemon *d, Outrigger__FromDaemon__KindCase kind, ui
 	return send_up(d, &m, err);
 }
 
+/* For tests: OUTRIGGER_FAULT names the step of a swap at which this daemon is to fail. */
+static bool fault(const char *step)
+{
+	const char *want = getenv("OUTRIGGER_FAULT");
+	return want && !strcmp(want, step);
+}
+
+static void fail_if_told(void)
+{
+	if (fault("exit"))
+		_exit(7);
+	while (fault("hang"))
+		poll(NULL, 0, -1);
+}
+
 /* A load for practice, while the other daemon still serves. */
 static int practise(struct daemon *d, const struct mappings *m, const Outrigger__ToDaemon *q,
 		    struct err *err)
 {
 	struct err why = {{0}};
-	int rc = server_load(&d->srv, d->dm, m->state, m->state_size, build_id_word(), q->load.data,
-			     q->load.len, &why);
+	int rc = fault("practise") ? err_set(&why, EINVAL, "told to refuse")
+				   : server_load(&d->srv, d->dm, m->state, m->state_size,
+						 build_id_word(), q->load.data, q->load.len, &why);
 	return say_simple(d,
 			  rc ? OUTRIGGER__FROM_DAEMON__KIND_ERROR : OUTRIGGER__FROM_DAEMON__KIND_OK,
 			  q->id, why.msg, err);
@@ -482,11 +499,16 @@ static int stand_by(struct daemon *d, const struct mappings *m, bool sandboxed, 
 		if (q->kind_case == OUTRIGGER__TO_DAEMON__KIND_LOAD) {
 			rc = practise(d, m, q, err);
 		} else if (q->kind_case == OUTRIGGER__TO_DAEMON__KIND_TAKE_OVER) {
-			rc = server_take_over(&d->srv, d->dm, m->port, m->port_size, d->epoch,
-					      m->state, m->state_size, build_id_word(),
-					      d->fds[DOCK_FD_IRQ], q->take_over.data,
-					      q->take_over.len, err);
+			fail_if_told();
+			rc = fault("refuse") ? err_set(err, EINVAL, "told to refuse") : 0;
+			rc = rc ? rc
+				: server_take_over(&d->srv, d->dm, m->port, m->port_size, d->epoch,
+						   m->state, m->state_size, build_id_word(),
+						   d->fds[DOCK_FD_IRQ], q->take_over.data,
+						   q->take_over.len, err);
 			taken = d->resumed = !rc;
+			if (fault("late"))
+				_exit(7);
 		} else {
 			rc = err_set(err, EACCES, "not needed");
 		}

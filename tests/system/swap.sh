@@ -110,6 +110,25 @@ refused uart0 "is of model pl031; the config wants pl011" --model pl031
 refused rtc "No such file" --model "$tmp/none"
 refused disk0 "which stays" --set path=other.img
 refused uart0 "has no option 'nonsense'" --set nonsense=1
+# At each step: the practice is refused; told to take over, it refuses, exits, hangs. The old one goes on each time.
+for step in practise refuse exit hang; do
+	for name in uart0 disk0; do
+		printf '#!/bin/sh\nOUTRIGGER_FAULT=%s exec %s "$@"\n' $step "$bindir/outrigger-dm-${model[$name]}" >"$tmp/fails"
+		chmod +x "$tmp/fails"
+		case $step in
+		hang) text="did not take over in time" ;;
+		exit) text="ended" ;;
+		*) text="told to refuse" ;;
+		esac
+		refused $name "$text" --model "$tmp/fails"
+	done
+done
+# Dead when it has the device already: a crash, and the next one of its kind goes on.
+printf '#!/bin/sh\n[ -e %s ] || OUTRIGGER_FAULT=late; export OUTRIGGER_FAULT; : >%s; exec %s "$@"\n' \
+	"$tmp/once" "$tmp/once" "$bindir/outrigger-dm-virtio-blk" >"$tmp/fails"
+"$O" swap swap disk0 --model "$tmp/fails" >"$tmp/out" 2>"$tmp/err" </dev/null
+wait_for "$tmp/sup" "disk0 \(.*\) serves again after .* ms, pid" 30
+again disk0
 run 1 "$O" swap swap nonesuch
 has "$tmp/err" "there is no device nonesuch"
 run 2 "$O" swap swap uart0 --set nonsense
