@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <termios.h>
 #include "base/fd.h"
+#include "launcher/ynode.h"
 
 /* How long a reader of a pty has at the end, and for how long there must be nothing left. */
 enum { DRAIN_MS = 3000, DRAIN_QUIET_MS = 20 };
@@ -124,6 +125,21 @@ static int open_image(const char *what, const char *path, int *ret_fd, struct er
 			   : 0;
 }
 
+/* Says in @err where the config has option @name of @dev, and whose it is. */
+static void name_place(struct err *err, const struct config *c, const struct config_device *dev,
+		       const char *name)
+{
+	const struct ynode *options = ynode_get(dev->node, "options");
+	const struct ynode *n = options ? ynode_get(options, name) : NULL;
+	err_prefix(err, "device %s, option %s: ", dev->name, name);
+	if (!n)
+		n = dev->node;
+	if (n->from)
+		err_prefix(err, "%s: ", n->from);
+	else if (n->line)
+		err_prefix(err, "%s:%u: ", c->path, n->line);
+}
+
 /* Opens the disk, network or sink of option @o of device @index and adds it. */
 static int add_io(struct backends *b, const struct config *c, size_t index,
 		  const Outrigger__OptionDescription *o, const char *value, struct err *err)
@@ -144,7 +160,7 @@ static int add_io(struct backends *b, const struct config *c, size_t index,
 						 : hostio_open_net(c, dev, value, &n->io, err);
 	}
 	if (r < 0)
-		err_prefix(err, "device %s, option %s: ", dev->name, o->name);
+		name_place(err, c, dev, o->name);
 	return r;
 }
 
@@ -166,7 +182,7 @@ static int add_option(struct backends *b, const struct config *c, size_t index,
 	if (r == 0)
 		r = open_one(n, c->dir, path, err);
 	if (r < 0)
-		err_prefix(err, "device %s, option %s: ", c->devices[index].name, o->name);
+		name_place(err, c, &c->devices[index], o->name);
 	return r;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launcher/term.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -89,9 +90,16 @@ static void raw_set(void)
 	term.raw = 1;
 }
 
+/* A terminal of another session (a pty that a script made) has no foreground for us, and reading it stops nobody: ENOTTY. */
+static bool in_background(int fd)
+{
+	pid_t front = tcgetpgrp(fd);
+	return front != getpgrp() && !(front < 0 && errno == ENOTTY);
+}
+
 bool term_raw(int fd)
 {
-	if (!isatty(fd) || tcgetpgrp(fd) != getpgrp() || tcgetattr(fd, &term.saved) < 0)
+	if (!isatty(fd) || in_background(fd) || tcgetattr(fd, &term.saved) < 0)
 		return false;
 	term.fd = fd;
 	hook();

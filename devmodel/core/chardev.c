@@ -156,6 +156,8 @@ static void write_failed(struct chardev *c, int err, uint64_t tag)
 		dm_log(c->srv->dm, DM_LOG_WARN, "channel=%u output ends: %s", c->channel,
 		       strerror(err));
 	peer_gone(c, tag);
+	if (c->kind == CHARDEV_WRITE)
+		c->kind = CHARDEV_NULL; /* open for the guest, whose writers would wait for ever */
 }
 
 static bool run_output(struct chardev *c, uint64_t tag)
@@ -184,6 +186,9 @@ static bool run_output(struct chardev *c, uint64_t tag)
 		took(c, (size_t)w);
 		moved = true;
 	}
+	if (c->fd < 0 &&
+	    c->kind != CHARDEV_LISTEN) /* it ended just now: no event will tell again */
+		moved |= drop_output(c, 0);
 	return moved;
 }
 

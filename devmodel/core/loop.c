@@ -14,8 +14,10 @@
 #define BATCH 256u	       /* requests served before looking at anything else */
 #define LOOK_AROUND_NS 500000u /* hot: this often at descriptors */
 #define COALESCE_NS 5000u      /* hot: output waits this long for more of it */
-#define TURN_NS 5000u	  /* what a turn of left-over work counts as, until the next look around */
-#define DRAIN_TURNS 1000u /* of left-over work, before a quiesce or the end */
+#define TURN_NS 5000u	   /* what a turn of left-over work counts as, until the next look around */
+#define BUSY_LOOKS 20u	   /* looks at a host that is at work, and at the ring... */
+#define BUSY_LOOK_NS 2000u /* ...this far apart */
+#define DRAIN_TURNS 1000u  /* of left-over work, before a quiesce or the end */
 #define LINES_RECHECK_MS                                                                           \
 	1 /* a vCPU samples lines after its completion; if it has not by then, kick */
 #define LAST_WORDS_NS 1000000000u /* at the end: output still held waits this long for its reader */
@@ -133,6 +135,20 @@ static bool run_queues(struct daemon *d)
 static bool host_busy(const struct daemon *d)
 {
 	return d->host && d->cls->host->busy && d->cls->host->busy(d->host);
+}
+
+/* Requests are with the host, and the guest is quick: looks at both for a while. True: one of them has something. */
+static bool spin_busy(struct daemon *d)
+{
+	for (unsigned i = 0; i < BUSY_LOOKS; i++) {
+		if (waiting_spin(&d->wait, &d->srv.port, BUSY_LOOK_NS))
+			return true;
+		if (d->cls->host->run(d->host)) {
+			server_commit(&d->srv);
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool output_pending(const struct daemon *d)
@@ -275,7 +291,10 @@ int loop_run(struct daemon *d)
 			d->wait.since_ns += TURN_NS;
 			continue;
 		}
-		if (!d->quiesced && d->wait.hot && !host_busy(d)) {
+		if (!d->quiesced && d->wait.hot && host_busy(d)) {
+			if (spin_busy(d))
+				continue;
+		} else if (!d->quiesced && d->wait.hot) {
 			if (waiting_spin(&d->wait, &d->srv.port, COALESCE_NS))
 				continue;
 			if (output_pending(d))

@@ -85,7 +85,7 @@ static void take_size(struct dm *dm, struct blk *s)
 	uint64_t before = s->sectors, hidden;
 	s->sectors = sectors_of(dm, info.bytes);
 	hidden = info.bytes - s->sectors * BLK_SECTOR;
-	if (hidden && before != s->sectors)
+	if (hidden && (before != s->sectors || !before)) /* also one without a single whole block */
 		dm_log(dm, DM_LOG_WARN,
 		       "the image's size, %llu bytes, is no multiple of %u: its last %llu bytes "
 		       "are not shown to the "
@@ -284,7 +284,7 @@ const struct dm_class dm_class_virtio_blk = {
 			 "writethrough after each write"},
 		{.name = "aio", .type = DM_OPT_ENUM, .def = "auto", .choices = "auto|io_uring|threads",
 		 .help = "how the host does the I/O; auto: io_uring where it is allowed"},
-		{.name = "queues", .type = DM_OPT_U64, .def = "1",
+		{.name = "queues", .type = DM_OPT_ENUM, .def = "1", .choices = "1|2|3|4|5|6|7|8",
 		 .help = "request queues, 1 to 8; one per vCPU is best"},
 		{.name = "queue_size", .type = DM_OPT_ENUM, .def = "256",
 		 .choices = "8|16|32|64|128|256|512|1024", .help = "entries of a queue"},

@@ -253,7 +253,7 @@ const struct dm_class dm_class_virtio_console = {
 		 .help = "where the console's characters go: console, stdio, pty, unix:PATH, file:PATH or null"},
 		{.name = "size", .type = DM_OPT_STRING, .def = "80x25",
 		 .help = "the console's size at power-on, COLSxROWS; 0x0: not known"},
-		{.name = "ports", .type = DM_OPT_U64, .def = "0",
+		{.name = "ports", .type = DM_OPT_ENUM, .def = "0", .choices = "0|1|2|3|4|5|6|7|8",
 		 .help = "ports, 1 to 8, the console among them; 0: as many as are named here"},
 		{.name = "resize_message", .type = DM_OPT_ENUM, .def = "cols-rows", .choices = "cols-rows|rows-cols",
 		 .help = "order in the RESIZE message: virtio 1.2's, or that of Linux before 6.15 without the fix"},

@@ -291,6 +291,18 @@ static void a_file_gets_everything(void **state)
 	close(keep);
 }
 
+static void a_full_disk_drops_output_and_stays_open_for_the_guest(void **state)
+{
+	struct rig *r = *state;
+	open_channel(r, CHARDEV_WRITE, open("/dev/full", O_WRONLY | O_CLOEXEC));
+	for (unsigned i = 0; i < 3; i++) {
+		guest_writes(r, i, 100);
+		events(r);
+		assert_int_equal(dm_output_pending(r->dm, 0), 0);
+		assert_true(dm_host_peer(r->dm, 0));
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -303,6 +315,7 @@ int main(void)
 		T(a_late_client_gets_the_newest_output_and_the_next_one_after_it),
 		T(a_pty_without_a_reader_blocks_nobody_and_keeps_the_newest),
 		T(a_file_gets_everything),
+		T(a_full_disk_drops_output_and_stays_open_for_the_guest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
