@@ -46,6 +46,12 @@ struct daemon {
 	int exit_code;
 };
 
+/** struct mappings - the shared objects of the slot. */
+struct mappings {
+	void *port, *state, *bell;
+	size_t port_size, state_size, bell_size;
+};
+
 /** link_up - docks, shakes hands and sandboxes; when it returns 0, the daemon serves. -Exxx with @err. */
 int link_up(struct daemon *d, const struct daemon_args *args, struct err *err);
 
@@ -57,6 +63,9 @@ void link_down(struct daemon *d);
 
 /** link_await - sleeps until a control message is there or the dock connection ends: then `done` is set. Looks at nothing else. */
 void link_await(struct daemon *d);
+
+/** standby_run - says that we stand by, practises, and returns when we have taken over: 0; or -Exxx: we are not needed, or cannot. */
+int standby_run(struct daemon *d, const struct mappings *m, bool sandboxed, struct err *err);
 
 /** control_hand_over - a hand-over was asked for: done if nothing is with the host any more. True: it was. */
 bool control_hand_over(struct daemon *d);

@@ -10,7 +10,6 @@
 #include "proto/copychan.h"
 #include <malloc.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -283,11 +282,6 @@ static int register_ranges(struct daemon *d, struct err *err)
 	return rc;
 }
 
-struct mappings {
-	void *port, *state, *bell;
-	size_t port_size, state_size, bell_size;
-};
-
 /* ---- the mappings ------------------------------------------------------------------------------------------------ */
 
 static int map_fd(int fd, const char *what, void **ret, size_t *ret_size, struct err *err)
@@ -432,91 +426,6 @@ static void say_error(struct daemon *d, const struct err *err)
 		ctl_send(d->ctl, &m.base, 200);
 }
 
-/* ---- standing by ---------------------------------------------------------------------------------------------- */
-
-static int say_simple(struct daemon *d, Outrigger__FromDaemon__KindCase kind, uint64_t id,
-		      const char *text, struct err *err)
-{
-	Outrigger__FromDaemon m = OUTRIGGER__FROM_DAEMON__INIT;
-	m.kind_case = kind;
-	m.id = id;
-	if (kind == OUTRIGGER__FROM_DAEMON__KIND_OK)
-		m.ok = true;
-	else
-		m.error = (char *)(uintptr_t)text; /* all texts of the oneof share their place */
-	return send_up(d, &m, err);
-}
-
-/* For tests: OUTRIGGER_FAULT names the step of a swap at which this daemon is to fail. */
-static bool fault(const char *step)
-{
-	const char *want = getenv("OUTRIGGER_FAULT");
-	return want && !strcmp(want, step);
-}
-
-static void fail_if_told(void)
-{
-	if (fault("exit"))
-		_exit(7);
-	while (fault("hang"))
-		poll(NULL, 0, -1);
-}
-
-/* A load for practice, while the other daemon still serves. */
-static int practise(struct daemon *d, const struct mappings *m, const Outrigger__ToDaemon *q,
-		    struct err *err)
-{
-	struct err why = {{0}};
-	int rc = fault("practise") ? err_set(&why, EINVAL, "told to refuse")
-				   : server_load(&d->srv, d->dm, m->state, m->state_size,
-						 build_id_word(), q->load.data, q->load.len, &why);
-	return say_simple(d,
-			  rc ? OUTRIGGER__FROM_DAEMON__KIND_ERROR : OUTRIGGER__FROM_DAEMON__KIND_OK,
-			  q->id, why.msg, err);
-}
-
-/* Until hv says that we take over, and with which state. On success we are attached. */
-static int stand_by(struct daemon *d, const struct mappings *m, bool sandboxed, struct err *err)
-{
-	int rc = say_simple(d, OUTRIGGER__FROM_DAEMON__KIND_STANDING_BY, 0,
-			    sandboxed ? sandbox_report(&d->sandbox) : "off", err);
-	bool taken = false;
-	malloc_trim(0);
-	while (!rc && !taken) {
-		ProtobufCMessage *raw = NULL;
-		link_await(d);
-		if (d->done)
-			return err_set(err, ECONNRESET, "not needed: the hypervisor let go");
-		rc = ctl_recv(d->ctl, &outrigger__to_daemon__descriptor, 0, &raw);
-		if (rc == -EAGAIN) {
-			rc = 0;
-			continue;
-		}
-		if (rc)
-			return err_set(err, -rc, "no proper message from the hypervisor: %s",
-				       strerror(-rc));
-		const Outrigger__ToDaemon *q = (void *)raw;
-		if (q->kind_case == OUTRIGGER__TO_DAEMON__KIND_LOAD) {
-			rc = practise(d, m, q, err);
-		} else if (q->kind_case == OUTRIGGER__TO_DAEMON__KIND_TAKE_OVER) {
-			fail_if_told();
-			rc = fault("refuse") ? err_set(err, EINVAL, "told to refuse") : 0;
-			rc = rc ? rc
-				: server_take_over(&d->srv, d->dm, m->port, m->port_size, d->epoch,
-						   m->state, m->state_size, build_id_word(),
-						   d->fds[DOCK_FD_IRQ], q->take_over.data,
-						   q->take_over.len, err);
-			taken = d->resumed = !rc;
-			if (fault("late"))
-				_exit(7);
-		} else {
-			rc = err_set(err, EACCES, "not needed");
-		}
-		ctl_free(raw);
-	}
-	return rc;
-}
-
 static int bring_up(struct daemon *d, const struct daemon_args *args, struct err *err)
 {
 	struct dock_reply reply;
@@ -545,7 +454,7 @@ static int bring_up(struct daemon *d, const struct daemon_args *args, struct err
 		rc = seal(d, err);
 	/* From here on guest input is looked at, so the filter is on. */
 	if (!rc && d->standby)
-		rc = stand_by(d, &m, !args->no_sandbox, err);
+		rc = standby_run(d, &m, !args->no_sandbox, err);
 	else if (!rc)
 		rc = server_attach(&d->srv, d->dm, m.port, m.port_size, d->epoch, m.state,
 				   m.state_size, build_id_word(), d->fds[DOCK_FD_IRQ], &d->resumed,

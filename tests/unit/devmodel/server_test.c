@@ -262,8 +262,8 @@ static int take_over(struct slot *s, struct slot *from, const uint8_t *blob, siz
 	memset(s->state, 0, s->state_bytes);
 	assert_int_equal(dm_create(&s->dm, &dm_class_toy, &env, NULL, NULL, 0, err), 0);
 	return server_take_over(&s->srv, s->dm, s->port, s->port_bytes,
-				port_epoch_reserve(&from->pp), s->state, s->state_bytes, BUILD,
-				-1, blob, len, err);
+				port_epoch_reserve(&from->pp), s->state, s->state_bytes, BUILD, -1,
+				blob, len, err);
 }
 
 static void a_successor_goes_on_where_the_other_stopped(void **state)
