@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "hv/report.h"
 #include "proto/dock.h"
 #include <errno.h>
 #include <stdio.h>
@@ -79,6 +80,10 @@ static void conn_ready(void *arg)
 	}
 	bool standby = false;
 	struct device *d = token_find(c->vm, req.token, &standby);
+	if (!d) { /* the launcher may have told us of it a moment ago */
+		report_poll(c->vm);
+		d = token_find(c->vm, req.token, &standby);
+	}
 	if (!d) {
 		char why[64];
 		snprintf(why, sizeof(why), "pid %d has no valid token", pid);

@@ -334,6 +334,11 @@ static void launcher_ready(void *arg)
 	}
 }
 
+void report_poll(struct vm *vm)
+{
+	launcher_ready(vm);
+}
+
 int report_open(struct vm *vm, struct err *err)
 {
 	char url[160];

@@ -6,6 +6,9 @@
 /** report_open - listens on <runtime>/hv. 0 or -Exxx with @err. */
 int report_open(struct vm *vm, struct err *err);
 
+/** report_poll - handles the requests that have arrived. */
+void report_poll(struct vm *vm);
+
 /** report_serve - begins to answer requests; the loop must be open. 0 or -ENOMEM. */
 int report_serve(struct vm *vm);
 void report_close(struct vm *vm);
