@@ -40,8 +40,7 @@ static int rule_check(const struct device *d, const Outrigger__RangeRequest *q, 
 			       "%s: the register at 0x%x of range %u has ways %u and %u and widths "
 			       "0x%x, which do not exist",
 			       name, r->offset, index, r->read_way, r->write_way, r->widths);
-	if ((r->read_way == BUS_READ_PENDING || r->write_way == BUS_WRITE_ACK) &&
-	    !d->cfg->n_irqs)
+	if ((r->read_way == BUS_READ_PENDING || r->write_way == BUS_WRITE_ACK) && !d->cfg->n_irqs)
 		return err_set(err, EPERM,
 			       "%s: the register at 0x%x of range %u is of pending events; the "
 			       "config gave no interrupt",

@@ -66,6 +66,9 @@ void device_send(struct device *d, Outrigger__ToDaemon__KindCase kind, uint64_t 
 /** device_vacant - the daemon of @d is gone, and so is the one that should have followed it. */
 void device_vacant(struct device *d);
 
+/** device_cut - cuts the daemon off: nothing of it is watched any more. It notices by the end of its dock connection. */
+void device_cut(struct device *d);
+
 /** devices_review - tells the launcher of slots that changed by themselves and ends what must end.
  */
 void devices_review(struct vm *vm);

@@ -36,9 +36,9 @@ int idle_watch(struct idle *i, int irq_fd)
 int bell_create(struct bell **ret, int *ret_fd, struct err *err)
 {
 	*ret_fd = memfd_create_sized("bell", PORT_PAGE);
-	void *p = *ret_fd < 0 ? MAP_FAILED
-			      : mmap(NULL, PORT_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, *ret_fd,
-				     0);
+	void *p = *ret_fd < 0
+			  ? MAP_FAILED
+			  : mmap(NULL, PORT_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, *ret_fd, 0);
 	if (p == MAP_FAILED)
 		return err_set(err, errno, "cannot make the bell: %s", strerror(errno));
 	*ret = p;

@@ -48,11 +48,12 @@ struct device {
 	struct copy *copy; /* dma: copy; else NULL */
 	struct bus_range ranges[LIMIT_RANGES];
 	bus_rule_t *rules[LIMIT_RANGES];
-	bool claimed;		     /* its ranges are on the bus */
-	uint32_t state_bytes;	     /* that a daemon may have */
-	struct swap *swap;	     /* one is under way; else NULL (hv/swap.c) */
-	Outrigger__SwapRequest *set; /* owned: the options that a swap has brought; NULL: those of @cfg */
-	struct ctl *retired;	     /* control socket of the daemon before, to be closed some time */
+	bool claimed;	      /* its ranges are on the bus */
+	uint32_t state_bytes; /* that a daemon may have */
+	struct swap *swap;    /* one is under way; else NULL (hv/swap.c) */
+	Outrigger__SwapRequest
+		*set;	     /* owned: the options that a swap has brought; NULL: those of @cfg */
+	struct ctl *retired; /* control socket of the daemon before, to be closed some time */
 	char token[LIMIT_TOKEN + 1]; /* that a daemon may dock with now, once; "": none */
 	enum device_stage stage;
 	struct ctl *ctl;

@@ -204,7 +204,8 @@ static int choose_front(struct backends *b, const struct config *c, struct err *
 		front = &b->items[i];
 	}
 	for (size_t i = 0; !front && i < b->count; i++)
-		if (b->items[i].kind == CHARDEV_CONSOLE && !b->items[i].is_io && (int)b->items[i].device == console)
+		if (b->items[i].kind == CHARDEV_CONSOLE && !b->items[i].is_io &&
+		    (int)b->items[i].device == console)
 			front = &b->items[i];
 	if (front)
 		front->front = true;

@@ -8,7 +8,8 @@
 
 /** struct hostio - what one option was opened to. */
 struct hostio {
-	const char *wire;    /* BackendFd.kind of each descriptor: "disk", "tap", "stream", "none"; static */
+	const char *
+		wire; /* BackendFd.kind of each descriptor: "disk", "tap", "stream", "none"; static */
 	int fds[HOSTIO_FDS]; /* owned; what the daemon gets, in order */
 	unsigned nfds;
 	pid_t helper; /* a process of ours that serves the other end (passt); 0: none. Ended by hostio_close() */

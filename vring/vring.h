@@ -19,9 +19,10 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define VRING_SIZE_MAX 1024u	 /* entries of one ring: a power of two for split rings */
+#define VRING_SIZE_MAX 1024u /* entries of one ring: a power of two for split rings */
 #define VRING_MEM_WINDOWS 4u
-#define VRING_CHAIN_BYTES_MAX (1ull << 32) /* all buffers of a chain together, 2.7.4 and 2.8.6.1: 2^32 bytes */
+#define VRING_CHAIN_BYTES_MAX                                                                      \
+	(1ull << 32) /* all buffers of a chain together, 2.7.4 and 2.8.6.1: 2^32 bytes */
 
 /* Feature bits that a ring knows (virtio 1.2, section 6). */
 #define VRING_F_INDIRECT_DESC (1ull << 28)
@@ -48,48 +49,52 @@ struct vring_mem {
 /** enum vring_error - why a ring is broken. Never renumber: it is saved. */
 enum vring_error {
 	VRING_OK = 0,
-	VRING_E_SIZE,	     /* size 0, over the maximum, or (split) not a power of two */
-	VRING_E_ALIGN,	     /* a ring area is misaligned (2.7: 16/2/4; 2.8: 16/4/4) */
-	VRING_E_AREA,	     /* a ring area is not wholly inside a writable (desc, driver: readable) window */
-	VRING_E_AVAIL,	     /* split: avail.idx is more than size ahead */
-	VRING_E_HEAD,	     /* split: a head or next index is not below size */
-	VRING_E_LOOP,	     /* a chain is longer than size */
-	VRING_E_BUFFER,	     /* a buffer is outside of granted memory, wraps, or is not writable for the device */
-	VRING_E_ORDER,	     /* a device-readable buffer after a device-writable one (2.7.4.2, 2.8.17) */
-	VRING_E_INDIRECT,    /* not negotiated, nested, together with NEXT, length 0 or not a multiple of 16, outside */
-	VRING_E_TOTAL,	     /* a chain's buffers are longer than VRING_CHAIN_BYTES_MAX together */
-	VRING_E_INFLIGHT,    /* more buffers outstanding than the ring has entries, or one head twice */
-	VRING_E_TRUNCATED,   /* packed: the chain's last descriptor is not available yet */
-	VRING_E_LIMIT,	     /* dma: copy: a chain is longer than what is copied at once */
+	VRING_E_SIZE,  /* size 0, over the maximum, or (split) not a power of two */
+	VRING_E_ALIGN, /* a ring area is misaligned (2.7: 16/2/4; 2.8: 16/4/4) */
+	VRING_E_AREA, /* a ring area is not wholly inside a writable (desc, driver: readable) window */
+	VRING_E_AVAIL, /* split: avail.idx is more than size ahead */
+	VRING_E_HEAD,  /* split: a head or next index is not below size */
+	VRING_E_LOOP,  /* a chain is longer than size */
+	VRING_E_BUFFER, /* a buffer is outside of granted memory, wraps, or is not writable for the device */
+	VRING_E_ORDER, /* a device-readable buffer after a device-writable one (2.7.4.2, 2.8.17) */
+	VRING_E_INDIRECT, /* not negotiated, nested, together with NEXT, length 0 or not a multiple of 16, outside */
+	VRING_E_TOTAL,	  /* a chain's buffers are longer than VRING_CHAIN_BYTES_MAX together */
+	VRING_E_INFLIGHT, /* more buffers outstanding than the ring has entries, or one head twice */
+	VRING_E_TRUNCATED, /* packed: the chain's last descriptor is not available yet */
+	VRING_E_LIMIT,	   /* dma: copy: a chain is longer than what is copied at once */
 	VRING_ERRORS
 };
 
 /** struct vring - one queue. Plain data: belongs to the device's state. All-zero: not set up. */
 struct vring {
 	/* set by the transport while @ready is 0 */
-	uint64_t desc, driver, device; /* guest addresses of descriptor area, driver area, device area */
-	uint64_t features;	       /* negotiated; the VRING_F_* bits count */
-	uint16_t size;		       /* entries that the driver chose */
-	uint16_t size_max;	       /* entries that the device offers; 0: the queue does not exist */
-	uint8_t ready;		       /* 1: vring_start() has been called */
-	uint8_t error;		       /* enum vring_error, latched */
+	uint64_t desc, driver,
+		device;	   /* guest addresses of descriptor area, driver area, device area */
+	uint64_t features; /* negotiated; the VRING_F_* bits count */
+	uint16_t size;	   /* entries that the driver chose */
+	uint16_t size_max; /* entries that the device offers; 0: the queue does not exist */
+	uint8_t ready;	   /* 1: vring_start() has been called */
+	uint8_t error;	   /* enum vring_error, latched */
 	/* the ring's own */
 	uint8_t avail_wrap, used_wrap; /* packed: wrap counters, 1 after start */
-	uint16_t avail;		       /* split: next avail index (free running); packed: next slot */
-	uint16_t used;		       /* split: used.idx (free running); packed: next slot to write */
-	uint16_t signalled;	       /* used position at which the driver was told last (EVENT_IDX) */
-	uint16_t since;		       /* packed: ring entries used since then; saturates at UINT16_MAX */
-	uint16_t inflight;	       /* chains popped and not pushed yet */
-	uint8_t notify_off;	       /* the driver was asked not to notify */
+	uint16_t avail;	    /* split: next avail index (free running); packed: next slot */
+	uint16_t used;	    /* split: used.idx (free running); packed: next slot to write */
+	uint16_t signalled; /* used position at which the driver was told last (EVENT_IDX) */
+	uint16_t since;	    /* packed: ring entries used since then; saturates at UINT16_MAX */
+	uint16_t inflight;  /* chains popped and not pushed yet */
+	uint8_t notify_off; /* the driver was asked not to notify */
 	uint8_t signalled_valid;
-	uint32_t popped, pushed;       /* chains, free running: for people */
-	uint64_t busy[VRING_SIZE_MAX / 64]; /* bit: this id is in flight (packed: ids from VRING_SIZE_MAX on are not kept) */
+	uint32_t popped, pushed; /* chains, free running: for people */
+	uint64_t busy
+		[VRING_SIZE_MAX /
+		 64]; /* bit: this id is in flight (packed: ids from VRING_SIZE_MAX on are not kept) */
 };
 
 /** struct vring_chain - one popped chain. The iovecs are the caller's storage, filled by vring_pop(). */
 struct vring_chain {
-	uint16_t id;	/* split: head index; packed: buffer id */
-	uint16_t ndesc; /* ring entries that the chain takes: split: 1; packed: its descriptors outside of an indirect table */
+	uint16_t id; /* split: head index; packed: buffer id */
+	uint16_t
+		ndesc; /* ring entries that the chain takes: split: 1; packed: its descriptors outside of an indirect table */
 	unsigned nout, nin; /* device-readable (first) and device-writable segments, none empty */
 	struct iovec *out, *in; /* point into the caller's array */
 	uint64_t out_bytes, in_bytes;

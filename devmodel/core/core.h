@@ -80,10 +80,10 @@ struct dm {
 	char **values; /* of each option; NULL: its default */
 	struct log_rate rate;
 	/* set by the environment after dm_create() */
-	bool successor;				/* another daemon served this slot before us */
-	const struct vring_mem *mem;	      /* granted windows; NULL: none */
-	bool copied;	  /* dma: copy: @mem is the copy channel (proto/copychan.h) */
-	int copy_kick_fd; /* then: written after buffers were given back. Borrowed */
+	bool successor;		     /* another daemon served this slot before us */
+	const struct vring_mem *mem; /* granted windows; NULL: none */
+	bool copied;		     /* dma: copy: @mem is the copy channel (proto/copychan.h) */
+	int copy_kick_fd;	     /* then: written after buffers were given back. Borrowed */
 	uint64_t copy_asked_ns; /* then: when the core was asked last to look for more; monotonic */
 	const struct dm_queue_ops *queue_ops; /* dma: copy */
 	void *queue_ctx;

@@ -11,8 +11,8 @@
 #include "devmodel/dm.h"
 #include "vring/vring.h"
 
-#define VIRTIO_QUEUES_MAX 18u	  /* of one device: 8 pairs and two control queues */
-#define VIRTIO_CONFIG_BYTES 256u  /* device-specific configuration, from offset 0x100 on */
+#define VIRTIO_QUEUES_MAX 18u	 /* of one device: 8 pairs and two control queues */
+#define VIRTIO_CONFIG_BYTES 256u /* device-specific configuration, from offset 0x100 on */
 #define VIRTIO_REGION_BYTES 0x200u
 #define VIRTIO_VENDOR 0x4754524fu /* "ORTG" read little-endian */
 
@@ -42,7 +42,7 @@ struct virtio_fresh {
 struct virtio {
 	/* registers; the table's fields point here */
 	uint32_t device_features_sel, driver_features_sel, queue_sel;
-	uint32_t device_features_word; /* what DeviceFeatures shows: follows the selector */
+	uint32_t device_features_word;	      /* what DeviceFeatures shows: follows the selector */
 	uint32_t queue_size_max, queue_ready; /* of the selected queue */
 	uint32_t queue_size;
 	uint32_t queue_desc_lo, queue_desc_hi, queue_driver_lo, queue_driver_hi, queue_device_lo,
@@ -52,16 +52,17 @@ struct virtio {
 	uint32_t queue_reset;
 	uint32_t config_generation;
 	uint32_t nqueues;
-	uint64_t offered;     /* device features */
-	uint64_t negotiated;  /* after FEATURES_OK; before: what the driver has written so far */
-	uint64_t written;     /* driver features as written */
+	uint64_t offered;      /* device features */
+	uint64_t negotiated;   /* after FEATURES_OK; before: what the driver has written so far */
+	uint64_t written;      /* driver features as written */
 	uint32_t broken_queue; /* index + 1 of the queue that broke first; 0: none */
-	uint32_t more;	      /* bit q: queue q has more work than one turn allowed */
-	uint32_t unarmed;     /* bit q: found empty, and the driver not asked to notify yet */
-	uint32_t turn;	      /* the queue that more is served for next */
-	uint32_t device_id;   /* a constant: the table is shared by all models */
-	uint32_t signal;      /* bit q: signal queue q once its pushes that wait for a commit are done */
-	uint64_t stale;	      /* bit q: one late doorbell, rung before a reset, is no error of the driver */
+	uint32_t more;	       /* bit q: queue q has more work than one turn allowed */
+	uint32_t unarmed;      /* bit q: found empty, and the driver not asked to notify yet */
+	uint32_t turn;	       /* the queue that more is served for next */
+	uint32_t device_id;    /* a constant: the table is shared by all models */
+	uint32_t signal; /* bit q: signal queue q once its pushes that wait for a commit are done */
+	uint64_t
+		stale; /* bit q: one late doorbell, rung before a reset, is no error of the driver */
 	uint32_t nfresh, fresh_at; /* chains below, and the commit that they follow (low half) */
 	struct virtio_fresh fresh[VIRTIO_FRESH];
 	uint8_t config[VIRTIO_CONFIG_BYTES]; /* the shadow page serves it in every width */
@@ -75,8 +76,8 @@ struct virtio {
 /** struct virtio_model - what one kind of virtio device does. Functions may be NULL but where it says so.
  * @state is the model's whole state, which begins with struct virtio. */
 struct virtio_model {
-	uint32_t device_id; /* virtio 1.2, section 5 */
-	unsigned queues;    /* queues in the state; queues() may use fewer */
+	uint32_t device_id;	  /* virtio 1.2, section 5 */
+	unsigned queues;	  /* queues in the state; queues() may use fewer */
 	uint32_t config_writable; /* bytes [0, n) of the configuration that a driver may write */
 	bool config_early;	  /* ... even before FEATURES_OK (5.3.4: emergency write) */
 	/** features - device-specific feature bits offered (the transport adds its own: VERSION_1, INDIRECT_DESC, EVENT_IDX,
@@ -132,8 +133,8 @@ void virtio_broken(struct dm *dm, void *state, unsigned q, const char *why);
 /** virtio_config_changed - v.config was changed by the device: new generation, and a config interrupt after DRIVER_OK. */
 void virtio_config_changed(struct dm *dm, void *state);
 /** virtio_adopt - for resume: tells which chains of queue @q were given back after the last commit: see vring_adopt(). */
-void virtio_adopt(struct dm *dm, void *state, unsigned q,
-		  unsigned (*seen)(void *ctx, uint16_t id), void *ctx);
+void virtio_adopt(struct dm *dm, void *state, unsigned q, unsigned (*seen)(void *ctx, uint16_t id),
+		  void *ctx);
 /** virtio_adopt_all - the same for a queue whose chains are popped and pushed in one call of the model, in order: nothing
  * is outstanding in a committed state. Models without resume() get this for every queue. */
 void virtio_adopt_all(struct dm *dm, void *state, unsigned q);
@@ -168,18 +169,24 @@ void virtio_dm_inspect(struct dm *dm, const void *state, struct dm_text *text);
 
 /** VIRTIO_OPTIONS - options of every virtio model; put first into its option table. */
 #define VIRTIO_OPTIONS                                                                             \
-	{.name = "packed", .type = DM_OPT_BOOL, .def = "true",                                     \
+	{.name = "packed",                                                                         \
+	 .type = DM_OPT_BOOL,                                                                      \
+	 .def = "true",                                                                            \
 	 .help = "offer packed virtqueues; a driver that does not know them uses split ones"},     \
-	{.name = "event_idx", .type = DM_OPT_BOOL, .def = "true",                                  \
-	 .help = "offer notification suppression by event index"},                                 \
-	{.name = "indirect", .type = DM_OPT_BOOL, .def = "true",                                   \
-	 .help = "offer indirect descriptors"}
+		{.name = "event_idx",                                                              \
+		 .type = DM_OPT_BOOL,                                                              \
+		 .def = "true",                                                                    \
+		 .help = "offer notification suppression by event index"},                         \
+	{                                                                                          \
+		.name = "indirect", .type = DM_OPT_BOOL, .def = "true",                            \
+		.help = "offer indirect descriptors"                                               \
+	}
 
 /** VIRTIO_DM_CLASS - the members of a dm_class that belong to the transport. @model: its struct virtio_model. */
 #define VIRTIO_DM_CLASS(model)                                                                     \
 	.regions = (const struct dm_region[]){{.name = "virtio-mmio",                              \
 					       .size = VIRTIO_REGION_BYTES,                        \
-					       .widths = 1 | 2 | 4 | 8,                                \
+					       .widths = 1 | 2 | 4 | 8,                            \
 					       .regs = virtio_regs},                               \
 					      {}},                                                 \
 	.irqs = 1, .dma = true, .extra = (model), .reset = virtio_dm_reset,                        \

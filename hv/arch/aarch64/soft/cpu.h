@@ -73,7 +73,8 @@ struct cpu {
 	uint64_t fl_a, fl_b;
 	uint32_t fl_kind;
 	_Atomic uint32_t attention;
-	_Atomic uint32_t *bell; /* rung by daemons; looked at together with @attention. Never NULL */
+	_Atomic uint32_t
+		*bell;	       /* rung by daemons; looked at together with @attention. Never NULL */
 	struct tlb *tlb;       /* the view of the current EL */
 	struct tlb *tlb_el[2]; /* views of EL0 and EL1; LDTR/STTR use EL0's */
 	uint64_t icount;  /* instructions retired; inside a chain: less the current word index */

@@ -30,7 +30,7 @@ struct soft_vm {
 	unsigned mem_count;
 	bool (*mmio_now)(void *opaque, unsigned vcpu,
 			 struct vm_exit *exit); /* see engine_vm_config */
-	struct bell *bell; /* this and the next three: see engine_vm_config */
+	struct bell *bell;			/* this and the next three: see engine_vm_config */
 	void (*lines)(void *opaque, unsigned vcpu);
 	void (*idle)(void *opaque, unsigned vcpu);
 	void (*rouse)(void *opaque, unsigned vcpu);

@@ -46,9 +46,9 @@ struct soft_vcpu {
 	pthread_mutex_t inbox_lock;
 	struct inbox_msg inbox[SOFT_INBOX_SIZE];
 	unsigned inbox_count;
-	bool inbox_full; /* overflowed: everything goes */
+	bool inbox_full;	       /* overflowed: everything goes */
 	_Atomic uint64_t inbox_posted; /* changed under inbox_lock, read without */
-	_Atomic uint64_t inbox_done; /* inbox_posted as of the last drain */
+	_Atomic uint64_t inbox_done;   /* inbox_posted as of the last drain */
 };
 
 /** vcpu_attention - sets @bits and wakes the vCPU if it sleeps. Any thread; async-signal-safe. */
