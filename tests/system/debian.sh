@@ -9,6 +9,8 @@
 debian_need
 net=user
 command -v passt >/dev/null || net=none why="passt is not installed"
+# passt confines itself in a user namespace, which a chroot and some containers do not give.
+[ "$net" = none ] || unshare --user true 2>/dev/null || net=none why="passt needs a user namespace, and there is none to be had here"
 command -v ssh >/dev/null || net=none why="ssh is not installed"
 [ $net = user ] || echo "not looked at: ssh and apt, for $why"
 debian_image
