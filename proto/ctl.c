@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include <errno.h>
 #include <nng/nng.h>
-#include <nng/protocol/pair0/pair.h>
+#include <nng/protocol/pair1/pair.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/util/platform.h>
@@ -97,7 +97,8 @@ static int ctl_open(enum ctl_kind kind, struct ctl **ret, struct err *err)
 	if (!c)
 		return err_set(err, ENOMEM, "out of memory");
 	c->fd = -1;
-	int rv = kind == CTL_PAIR  ? nng_pair0_open(&c->sock)
+	/* Not version 0: up to nng 1.6 that one keeps the descriptors of NNG_OPT_RECVFD for ever (nanomsg/nng pull request 1640). */
+	int rv = kind == CTL_PAIR  ? nng_pair1_open(&c->sock)
 		 : kind == CTL_REP ? nng_rep0_open(&c->sock)
 				   : nng_req0_open(&c->sock);
 	if (rv) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Control sockets: nng pair0 (and req/rep for the CLI) over ipc://, one packed protobuf message a frame.
+ * Control sockets: nng pair1 (and req/rep for the CLI) over ipc://, one packed protobuf message a frame.
  *
  * nng's own threads are bounded by ctl_setup(), which must run before the first socket is opened. Every
  * receive is non-blocking behind a pollable descriptor, so that one event loop (libuv or epoll) serves it.

@@ -7,7 +7,8 @@
 . "$(dirname "$0")/lib.sh"
 guest=$bindir/../tests/swap-bin/gap.bin
 [ -r "$guest" ] || skip "no $guest: aarch64-linux-gnu-gcc is not installed"
-n=${OUTRIGGER_TEST_FULL:+1000} n=${OUTRIGGER_TEST_SWAPS:-${n:-60}}
+full=${OUTRIGGER_TEST_FULL:-0} full=${full#0}
+n=${full:+1000} n=${OUTRIGGER_TEST_SWAPS:-${n:-60}}
 cat >"$tmp/vm.yaml" <<END
 machine: aarch64-virt
 engine: soft

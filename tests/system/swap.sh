@@ -18,9 +18,10 @@ for name in "${!model[@]}"; do
 		{ head -c -1 "$tmp/note"; printf 'Z'; } >"$tmp/note2" &&
 		objcopy --update-section .note.gnu.build-id="$tmp/note2" "$tmp/other-${model[$name]}"
 done
-rounds=${OUTRIGGER_TEST_FULL:+1000} rounds=${rounds:-8}
-uart_rounds=${OUTRIGGER_TEST_FULL:+10000} uart_rounds=${uart_rounds:-40}
-limit=${OUTRIGGER_TEST_FULL:+7200} limit=${limit:-280}
+full=${OUTRIGGER_TEST_FULL:-0} full=${full#0}
+rounds=${full:+1000} rounds=${rounds:-8}
+uart_rounds=${full:+10000} uart_rounds=${uart_rounds:-40}
+limit=${full:+7200} limit=${limit:-280}
 
 truncate -s 64M "$tmp/disk.img"
 cat >"$tmp/vm.yaml" <<END

@@ -3,7 +3,7 @@
 #include "hostile.h"
 #include <fcntl.h>
 #include <nng/nng.h>
-#include <nng/protocol/pair0/pair.h>
+#include <nng/protocol/pair1/pair.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -175,7 +175,7 @@ static void garbage(struct hostile *h)
 	static nng_socket s;
 	static bool open;
 	if (!open &&
-	    (nng_pair0_open(&s) || nng_dial(s, h->reply.control_url, NULL, NNG_FLAG_NONBLOCK)))
+	    (nng_pair1_open(&s) || nng_dial(s, h->reply.control_url, NULL, NNG_FLAG_NONBLOCK)))
 		return;
 	open = true;
 	scribble(buf, sizeof(buf));
@@ -194,10 +194,10 @@ static void raw_frames(struct hostile *h)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	scribble(buf, sizeof(buf));
 	if (!connect(fd, (struct sockaddr *)&a, sizeof(a))) {
-		static const uint8_t pair0[8] = {0, 'S', 'P', 0,
-						 0, 16,	 0,   0}; /* SP header, protocol 1.0 */
+		static const uint8_t pair1[8] = {0, 'S', 'P', 0,
+						 0, 17,	 0,   0}; /* SP header, protocol 1.0 */
 		static const uint8_t big[9] = {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-		send(fd, pair0, sizeof(pair0), MSG_NOSIGNAL);
+		send(fd, pair1, sizeof(pair1), MSG_NOSIGNAL);
 		if (hostile_random() & 1)
 			send(fd, big, sizeof(big), MSG_NOSIGNAL);
 		send(fd, buf, hostile_random() % sizeof(buf), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <nng/nng.h>
-#include <nng/protocol/pair0/pair.h>
+#include <nng/protocol/pair1/pair.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -246,7 +246,7 @@ static void oversized_frame_is_dropped(void **state)
 	ProtobufCMessage *m = NULL;
 	assert_int_equal(ctl_listen(CTL_PAIR, url, &a, NULL), 0);
 	nng_socket s;
-	assert_int_equal(nng_pair0_open(&s), 0);
+	assert_int_equal(nng_pair1_open(&s), 0);
 	nng_socket_set_ms(s, NNG_OPT_SENDTIMEO, 200);
 	assert_int_equal(nng_dial(s, url, NULL, 0), 0);
 	void *big = calloc(1, LIMIT_MSG_BYTES + 1);
