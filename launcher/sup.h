@@ -46,7 +46,9 @@ struct sup_device {
 	unsigned restarts;	 /* in a row, each soon after the one before */
 	unsigned restarts_total; /* for people */
 	uint64_t restarted_ns;	 /* when it was spawned last */
-	bool restart_asked;	 /* by a person: at once, whatever the policy, and not counted */
+	uint64_t expect_id;	 /* of the request that tells hv of restart_token, 0: none */
+	char restart_token[LIMIT_TOKEN + 1];
+	bool restart_asked; /* by a person: at once, whatever the policy, and not counted */
 	struct sup_process proc;
 	struct sup_process standby; /* a swap: comes up beside proc */
 	struct sup_process retired; /* was replaced by proc */
@@ -150,6 +152,8 @@ uint64_t sup_hv_swap_cancel(struct sup *s, const char *device, const char *why);
 
 /** sup_restart - @dev's process has died while the VM runs: another one, at once or after a while, or none any more. */
 void sup_restart(struct sup *s, struct sup_device *dev);
+/** sup_restart_answer - true if @reply is hv's answer to a restart; then the process is started. */
+bool sup_restart_answer(struct sup *s, const Outrigger__HvReply *reply);
 /** sup_hv_expect / sup_hv_give_up - tells hv that a daemon with @token will dock; that none will. As sup_hv_request(). */
 uint64_t sup_hv_expect(struct sup *s, const char *device, const char *token);
 uint64_t sup_hv_give_up(struct sup *s, const char *device, const char *why);

@@ -220,6 +220,8 @@ static void event(struct sup *s, const Outrigger__HvEvent *e)
 
 static void reply(struct sup *s, const Outrigger__HvReply *r)
 {
+	if (sup_restart_answer(s, r))
+		return;
 	bool wanted = r->id == s->cli_pending;
 	struct sup_device *dev = sup_swap_of(s, r);
 	if (dev && sup_swap_reply(s, dev, r) && wanted)

@@ -18,23 +18,44 @@ enum {
 };
 #define HEALTHY_NS 10000000000ull /* one that lived this long was well */
 
+static void cannot(struct sup_device *dev, const char *why)
+{
+	sup_tell(dev->sup, "%s cannot be started again: %s", dev->cfg->name, why);
+	sup_hv_give_up(dev->sup, dev->cfg->name, "its daemon cannot be started again");
+}
+
+/* hv must know of the token before the daemon says it: the daemon is started when hv has answered. */
 static void respawn(uv_timer_t *t)
 {
 	struct sup_device *dev = t->data;
 	struct sup *s = dev->sup;
-	struct err err = {0};
-	char token[LIMIT_TOKEN + 1];
 	if (s->phase != SUP_RUNNING || !s->hv.alive || dev->proc.alive)
 		return;
-	dock_token_make(token);
+	dock_token_make(dev->restart_token);
 	dev->restarted_ns = clock_now_ns();
+	dev->expect_id = sup_hv_expect(s, dev->cfg->name, dev->restart_token);
+	if (!dev->expect_id)
+		cannot(dev, "hv takes no requests");
+}
+
+bool sup_restart_answer(struct sup *s, const Outrigger__HvReply *reply)
+{
+	struct err err = {0};
+	struct sup_device *dev = NULL;
+	for (size_t i = 0; i < s->ndevices && !dev; i++)
+		if (s->devices[i].expect_id && s->devices[i].expect_id == reply->id)
+			dev = &s->devices[i];
+	if (!dev)
+		return false;
+	dev->expect_id = 0;
+	if (s->phase != SUP_RUNNING || dev->proc.alive)
+		return true;
 	dev->restarts_total++;
-	/* hv hears of the token before the daemon can say it: both go to hv's one control thread, and spawning takes longer. */
-	if (!sup_hv_expect(s, dev->cfg->name, token) || sup_spawn_daemon(s, dev, token, &err) < 0) {
-		sup_tell(s, "%s cannot be started again: %s", dev->cfg->name,
-			 err.msg[0] ? err.msg : "hv takes no requests");
-		sup_hv_give_up(s, dev->cfg->name, "its daemon cannot be started again");
-	}
+	if (reply->status)
+		cannot(dev, reply->error);
+	else if (sup_spawn_daemon(s, dev, dev->restart_token, &err) < 0)
+		cannot(dev, err.msg);
+	return true;
 }
 
 void sup_restart(struct sup *s, struct sup_device *dev)
