@@ -165,6 +165,9 @@ rootfs_fetch() {
 	ssh-keygen -q -t ed25519 -N '' -C root@outrigger -f "$work/rootfs/host_key"
 	ssh-keygen -q -t ed25519 -N '' -C outrigger-guests -f "$work/rootfs/ssh_key"
 	cp "$work/rootfs/ssh_key.pub" "$work/rootfs/authorized_keys"
+	# The guest's apt asks where this machine's does.
+	mkdir -p "$work/rootfs/sources"
+	cp "$work"/apt-arm64/sources.d/* "$work/rootfs/sources/"
 	say "root image: unpacking"
 	"${asroot[@]}" "$top/scripts/rootfs-tree" "$work/rootfs" "$dir/.rootfs.img.new" "$rootfs_size"
 	rm -rf "$work/rootfs/tree" "$work/rootfs/fio-tree" "$work/rootfs/modules"
