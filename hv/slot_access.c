@@ -95,9 +95,14 @@ static void acknowledge(struct slot *s, uint64_t bits)
 
 static uint64_t pending(struct slot *s)
 {
-	slot_lines_follow(s);
+	uint64_t v = atomic_load_explicit(&s->pp.port->line[0].pending, memory_order_acquire);
 	slot_count(s, &s->pp.port->counters.reads_shadow);
-	return atomic_load_explicit(&s->pp.port->line[0].pending, memory_order_acquire);
+	/* The event is in its word before the generation tells of it: a guest that sees it finds the line high. */
+	if (v)
+		slot_lines_sample(s);
+	else
+		slot_lines_follow(s);
+	return v;
 }
 
 /* True if *@data was read from the shadow page. */
