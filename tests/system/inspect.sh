@@ -72,10 +72,10 @@ printf '\001x' >&8
 wait_gone $term
 exec 8>&-
 run 0 "$O" stop one
-TERM=xterm script -qfc "stty cols 77 rows 22; $O ${vm[*]} --name two --cmdline 'say:hi hang'" "$tmp/screen" <"$tmp/keys" >/dev/null 2>&1 &
+TERM=xterm script -qfc "stty cols 77 rows 22; $O ${vm[*]} --name two --cmdline 'say:hi hang'" "$tmp/screen2" <"$tmp/keys" >/dev/null 2>&1 &
 term=$!
 exec 8>"$tmp/keys"
-wait_for "$tmp/screen" "^hi"
+wait_for "$tmp/screen2" "^hi"
 run 0 "$O" inspect two uart0
 has "$tmp/out" "size=77x22"
 printf '\001x' >&8
