@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include "launcher/machine.h"
 #include "launcher/models.h"
+#include "launcher/restart.h"
 #include "launcher/ynode.h"
 #include "proto/limits.h"
 
@@ -26,6 +27,7 @@ struct config_device {
 	unsigned nirqs;
 	uint64_t deadline_ns;	       /* 0: the core's default */
 	const char *on_failure, *then; /* then: the policy once restarts are given up */
+	struct restart_policy restart; /* on_failure: restart */
 	const char *dma;	       /* "none", "map", "copy" */
 	char **values;		  /* by index of model->desc->options, in plain units; NULL: none */
 	const struct ynode *node; /* its place in the file */
@@ -106,6 +108,8 @@ struct raw_device {
 	uint64_t *irq;
 	int on_failure, then;
 	char *dma;
+	uint64_t *restart_limit;
+	char *restart_backoff, *restart_window;
 	char **options; /* by index of the union of all models' options */
 };
 

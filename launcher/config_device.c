@@ -371,6 +371,50 @@ static void resolve_place(struct config *c, size_t index, const struct raw_devic
 			 dev->model->desc->irqs > 1 ? "s" : "");
 }
 
+/* A time of the restarts; @value NULL: it is not given. */
+static void resolve_restart_time(const struct config_device *dev, const char *key,
+				 const char *value, uint64_t max, uint64_t *ret, struct diag *d)
+{
+	uint64_t v = 0;
+	char most[32];
+	if (!value)
+		return;
+	int r = text_duration(value, false, &v);
+	snprintf(most, sizeof(most), "%llus", (unsigned long long)(max / 1000000000u));
+	if (r < 0 && r != -ERANGE)
+		diag_add(d, ynode_get(dev->node, key),
+			 "device %s: %s \"%s\" is not a time; write it with its unit, such as 50ms "
+			 "or 10s",
+			 dev->name, key, value);
+	else if (r < 0 || v > max)
+		diag_add(d, ynode_get(dev->node, key), "device %s: %s %s is too long; at most %s",
+			 dev->name, key, value, most);
+	else
+		*ret = v;
+}
+
+static void resolve_restart(struct config_device *dev, const struct raw_device *raw, struct diag *d)
+{
+	static const char *const keys[] = {"restart_limit", "restart_backoff", "restart_window"};
+	dev->restart = (struct restart_policy){RESTART_LIMIT, RESTART_BACKOFF_NS,
+					       RESTART_WINDOW_NS};
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (ynode_get(dev->node, keys[i]) && strcmp(dev->on_failure, "restart") != 0)
+			diag_add(d, ynode_get(dev->node, keys[i]),
+				 "device %s: %s: is about restarts; on_failure: is %s", dev->name,
+				 keys[i], dev->on_failure);
+	if (raw->restart_limit && *raw->restart_limit > RESTART_LIMIT_MAX)
+		diag_add(d, ynode_get(dev->node, "restart_limit"),
+			 "device %s: restart_limit %llu is too many; at most %u", dev->name,
+			 (unsigned long long)*raw->restart_limit, RESTART_LIMIT_MAX);
+	else if (raw->restart_limit)
+		dev->restart.limit = (uint32_t)*raw->restart_limit;
+	resolve_restart_time(dev, "restart_backoff", raw->restart_backoff, RESTART_BACKOFF_MAX_NS,
+			     &dev->restart.backoff_ns, d);
+	resolve_restart_time(dev, "restart_window", raw->restart_window, 86400000000000ull,
+			     &dev->restart.window_ns, d);
+}
+
 void config_device_resolve(struct config *c, size_t index, const struct models *models,
 			   struct diag *d)
 {
@@ -385,6 +429,7 @@ void config_device_resolve(struct config *c, size_t index, const struct models *
 		diag_add(d, ynode_get(dev->node, "then"),
 			 "device %s: then: comes after restarts; on_failure: is %s", raw->name,
 			 dev->on_failure);
+	resolve_restart(dev, raw, d);
 	if (!text_name_ok(raw->name))
 		diag_add(d, ynode_get(dev->node, "name"),
 			 "device name \"%s\" must be 1 to %d letters, digits, '.', '_' or '-', "

@@ -23,7 +23,7 @@ struct config_schema {
 	char **names; /* of the union of options; NULL-terminated */
 	size_t count;
 	cyaml_schema_field_t *options; /* count + 1 */
-	cyaml_schema_field_t device[10];
+	cyaml_schema_field_t device[13];
 	cyaml_schema_value_t device_value;
 	cyaml_schema_field_t top[12];
 	cyaml_schema_value_t top_value;
@@ -41,6 +41,12 @@ static const cyaml_schema_field_t device_fields[] = {
 	CYAML_FIELD_ENUM("then", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device, then,
 			 thens, ARRAY_LEN(thens)),
 	CYAML_FIELD_STRING_PTR("dma", CYAML_FLAG_OPTIONAL, struct raw_device, dma, 1, 16),
+	CYAML_FIELD_UINT_PTR("restart_limit", CYAML_FLAG_OPTIONAL, struct raw_device,
+			     restart_limit),
+	CYAML_FIELD_STRING_PTR("restart_backoff", CYAML_FLAG_OPTIONAL, struct raw_device,
+			       restart_backoff, 1, 64),
+	CYAML_FIELD_STRING_PTR("restart_window", CYAML_FLAG_OPTIONAL, struct raw_device,
+			       restart_window, 1, 64),
 	{.key = "options",
 	 .data_offset = offsetof(struct raw_device, options)}, /* value: at run time */
 	CYAML_FIELD_END,

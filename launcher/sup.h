@@ -43,9 +43,8 @@ struct sup_device {
 	struct sup *sup;
 	const struct config_device *cfg;
 	uv_timer_t restart_timer;
-	unsigned restarts;	 /* in a row, each soon after the one before */
+	struct restart_row restarts;
 	unsigned restarts_total; /* for people */
-	uint64_t restarted_ns;	 /* when it was spawned last */
 	uint64_t expect_id;	 /* of the request that tells hv of restart_token, 0: none */
 	char restart_token[LIMIT_TOKEN + 1];
 	bool restart_asked; /* by a person: at once, whatever the policy, and not counted */

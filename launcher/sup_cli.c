@@ -53,6 +53,17 @@ static void own_status(struct sup *s, Outrigger__VmStatus *vm, Outrigger__Device
 	vm->devices = ptrs;
 }
 
+/* What hv does not know. */
+static void device_own(Outrigger__DeviceStatus *d, const struct sup_device *dev)
+{
+	if (d->pid == 0)
+		d->pid = dev->proc.pid;
+	d->restarts = dev->restarts_total;
+	d->restarts_in_row = dev->restarts.count;
+	if (strcmp(dev->cfg->on_failure, "restart") == 0)
+		d->restart_limit = dev->cfg->restart.limit;
+}
+
 /* @vm NULL: hv gave no answer. */
 static void status_reply(struct sup *s, const Outrigger__VmStatus *vm)
 {
@@ -65,9 +76,8 @@ static void status_reply(struct sup *s, const Outrigger__VmStatus *vm)
 	/* The pids are ours: hv may not see into another namespace. */
 	for (size_t i = 0; i < r.vm->n_devices; i++)
 		for (size_t k = 0; k < s->ndevices; k++)
-			if (strcmp(r.vm->devices[i]->name, s->devices[k].cfg->name) == 0 &&
-			    r.vm->devices[i]->pid == 0)
-				r.vm->devices[i]->pid = s->devices[k].proc.pid;
+			if (strcmp(r.vm->devices[i]->name, s->devices[k].cfg->name) == 0)
+				device_own(r.vm->devices[i], &s->devices[k]);
 	r.blob.data = s->cli_config;
 	r.blob.len = s->cli_config_len;
 	cli_reply(s, &r);

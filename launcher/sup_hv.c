@@ -130,7 +130,7 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 	else if (s->phase == SUP_RUNNING && dev->restarts_total &&
 		 strcmp(ds->state, "serving") == 0)
 		sup_tell(s, "%s (%s) serves again after %.1f ms, pid %d", ds->name,
-			 dev->cfg->model->name, (double)(clock_now_ns() - dev->restarted_ns) / 1e6,
+			 dev->cfg->model->name, (double)(clock_now_ns() - dev->restarts.started_ns) / 1e6,
 			 dev->proc.pid);
 	else
 		sup_say(s, "%s: %s%s", ds->name,

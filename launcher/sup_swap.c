@@ -248,7 +248,7 @@ static void take_place(struct sup_device *dev)
 	dev->standby = (struct sup_process){0};
 	dev->proc.judged = false;
 	dev->retired.judged = true;
-	dev->restarts = 0;
+	dev->restarts.count = 0;
 	sup_sets_free(dev->set);
 	dev->set = dev->new_set;
 	dev->new_set = NULL;

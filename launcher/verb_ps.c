@@ -67,6 +67,9 @@ static void text_vm(const Outrigger__CliReply *r, const Outrigger__VmConfig *cfg
 			top_number(bytes, (double)portstats_out_bytes(d)));
 		if (d->why[0])
 			sb_addf(out, "  %-12s   %s\n", "", text_printable(d->why));
+		if (d->restarts)
+			sb_addf(out, "  %-12s   restarts: %u, of them %u of at most %u in a row\n", "",
+				d->restarts, d->restarts_in_row, d->restart_limit);
 	}
 }
 
@@ -80,6 +83,9 @@ static void json_device(struct json *j, const Outrigger__DeviceStatus *d,
 	json_str(j, "state", d->state);
 	json_str(j, "why", d->why[0] ? d->why : NULL);
 	json_u64(j, "epoch", d->epoch);
+	json_u64(j, "restarts", d->restarts);
+	json_u64(j, "restarts_in_row", d->restarts_in_row);
+	json_u64(j, "restart_limit", d->restart_limit);
 	json_open(j, "ranges", '[');
 	for (size_t i = 0; c && i < c->n_ranges; i++) {
 		json_open(j, NULL, '{');

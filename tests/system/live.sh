@@ -25,6 +25,7 @@ devices:
   - {name: disk0, model: virtio-blk, options: {path: disk.img, queue_size: 64}}
   - {name: rng0, model: virtio-rng}
   - {name: net0, model: virtio-net, options: {net: none}}
+  - {name: spare, model: pl031, address: 0x0b000000, irq: 50, restart_limit: 2, restart_backoff: 10ms, restart_window: 1h}
 END
 mkfifo "$tmp/keys"
 exec 8<>"$tmp/keys"
@@ -94,6 +95,22 @@ wait_for "$tmp/console" "^after [0-9]"
 before=$(tr -d '\r' <"$tmp/console" | sed -n 's/^before \([0-9]*\)$/\1/p')
 after=$(tr -d '\r' <"$tmp/console" | sed -n 's/^after \([0-9]*\)$/\1/p')
 [ $((after - before)) -le 2 ] && ok || bad "the guest's clock went from $before to $after over a pause of 3 s"
+
+# A row of restarts has its limit, and then there is the policy.
+for round in 1 2; do
+	old=$(pid spare)
+	kill -9 "$old"
+	wait_for "$tmp/sup" "spare \(.*, pid $old\) ended with signal 9.*started again$([ $round = 2 ] && echo ' in a moment')"
+	for ((i = 0; i < 1000; i++)); do
+		new=$(pid spare)
+		[ -n "$new" ] && [ "$new" != "$old" ] && grep -q '"state": "serving"' <(sed -n '/"name": "spare"/,/"why"/p' "$tmp/ps") && break
+	done
+done
+run 0 "$O" ps live
+has "$tmp/out" "restarts: 2, of them 2 of at most 2 in a row"
+kill -9 "$(pid spare)"
+wait_for "$tmp/sup" "spare \(pl031\) is dead: its daemon died 3 times in a row, at last with signal 9 .*; policy: ones"
+again uart0
 
 echo 'touch /tmp/end; wait; cat /tmp/load; echo rounds-bad $(wc -l </tmp/load) of $(cat /tmp/n); poweroff' >&8
 wait $sup

@@ -39,6 +39,9 @@ static void defaults_are_the_boards(void **state)
 	assert_int_equal(c.devices[2].irqs[0], 16);
 	assert_int_equal(c.devices[3].ranges[0].base, 0x0a000200);
 	assert_int_equal(c.devices[3].irqs[0], 17);
+	assert_int_equal(c.devices[0].restart.limit, RESTART_LIMIT);
+	assert_int_equal(c.devices[0].restart.backoff_ns, RESTART_BACKOFF_NS);
+	assert_int_equal(c.devices[0].restart.window_ns, RESTART_WINDOW_NS);
 	assert_string_equal(config_value(&c.devices[0], "chardev"), "console");
 	assert_string_equal(config_value(&c.devices[1], "base"), "host");
 	assert_string_equal(config_value(&c.devices[3], "path"), "y");
@@ -56,7 +59,8 @@ static void values_reach_the_models_in_plain_units(void **state)
 		"kernel\non_unclaimed: stop\n"
 		"timeout: 90\ncmdline: a b\ndevices:\n- name: rtc\n  model: pl031\n  address: "
 		"0x0b000000\n  irq: 40\n"
-		"  deadline: 500ms\n  on_failure: stop\n  options:\n    base: "
+		"  deadline: 500ms\n  on_failure: restart\n  then: stop\n  restart_limit: 0x20\n"
+		"  restart_backoff: 1s\n  restart_window: 2m\n  options:\n    base: "
 		"2026-01-31T12:00:00Z\n    delay: 2ms\n    depth: 0x10\n"
 		"    cache: 64K\n    readonly: yes\n    mode: exact\n",
 		NULL);
@@ -70,7 +74,11 @@ static void values_reach_the_models_in_plain_units(void **state)
 	assert_int_equal(dev->ranges[0].base, 0x0b000000);
 	assert_int_equal(dev->irqs[0], 40);
 	assert_int_equal(dev->deadline_ns, 500000000);
-	assert_string_equal(dev->on_failure, "stop");
+	assert_string_equal(dev->on_failure, "restart");
+	assert_string_equal(dev->then, "stop");
+	assert_int_equal(dev->restart.limit, 32);
+	assert_int_equal(dev->restart.backoff_ns, 1000000000);
+	assert_int_equal(dev->restart.window_ns, 120000000000);
 	assert_string_equal(config_value(dev, "delay"), "2000000ns");
 	assert_string_equal(config_value(dev, "depth"), "16");
 	assert_string_equal(config_value(dev, "cache"), "65536");
