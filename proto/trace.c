@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/trace.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include <stdio.h>
 #include <string.h>
@@ -195,4 +196,10 @@ int64_t trace_read(struct trace_reader *r, void *buf, size_t max, uint64_t *ret_
 	else if (got > 0)
 		r->pos += (uint64_t)got;
 	return got;
+}
+
+uint64_t trace_guest_ns(const struct trace_area *a)
+{
+	uint64_t stopped = atomic_load(&a->clock_stopped);
+	return stopped ? stopped - 1 : clock_now_ns() - atomic_load(&a->clock_offset_ns);
 }

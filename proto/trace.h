@@ -118,7 +118,10 @@ struct trace_area {
 	uint8_t pad0[72];
 	_Atomic uint32_t wanted; /* enum trace_want of all readers; hv writes it */
 	_Atomic uint32_t asked;	 /* readers increment it: a TRACE_START, please */
-	uint8_t pad1[120];
+	/* the guest's clock, by hv while it is wanted: CLOCK_MONOTONIC less the offset, or standing at @clock_stopped - 1 */
+	_Atomic uint64_t clock_offset_ns;
+	_Atomic uint64_t clock_stopped;
+	uint8_t pad1[104];
 	struct trace_ring ring[TRACE_RINGS];
 };
 static_assert(offsetof(struct trace_area, wanted) == 128, "layout");
@@ -221,3 +224,6 @@ static inline void trace_ask(struct trace_area *a)
 {
 	atomic_fetch_add(&a->asked, 1);
 }
+
+/** trace_guest_ns - the guest's clock as a reader knows it: what is read now is not younger. */
+uint64_t trace_guest_ns(const struct trace_area *a);

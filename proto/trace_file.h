@@ -7,10 +7,11 @@
  *   chunks     struct trace_chunk, then @bytes of payload, then zeroes up to a multiple of 8
  *
  * The first chunk of a device is TRACE_CHUNK_DEVICE, a packed TraceDevice. The others are whole records (proto/trace.h) of one
- * ring, in order; rings are put in order among each other by time and by seq. A file that was cut off (its writer
- * was killed) is good up to the last whole chunk. Little-endian.
+ * ring, in order; rings are put in order among each other by time and by seq. The last is an empty TRACE_CHUNK_END. A file that
+ * was cut off (its writer was killed) is good up to the last whole chunk. Little-endian.
  */
 #include <stdint.h>
+#include "base/err.h"
 #include "control.pb-c.h"
 #include "proto/trace.h"
 
@@ -19,6 +20,7 @@
 #define TRACE_CHUNK_MAGIC 0x4b4e4843u /* "CHNK" */
 #define TRACE_CHUNK_MAX (4u << 20)    /* bytes of one chunk's payload */
 #define TRACE_FILE_DEVICES 64u
+#define TRACE_PIPE_MAX (1ull << 30)
 
 struct trace_file_header {
 	char magic[8];
@@ -39,8 +41,13 @@ struct trace_chunk {
 	uint32_t bytes; /* of the payload */
 	uint32_t check; /* crc32 (zlib) of the payload */
 	uint64_t lost;	/* RECORDS: bytes of this ring that were lost before it */
+	uint64_t
+		guest_ns; /* RECORDS: the guest's clock when they were read, which makes 64 bits of time_us; 0: not known */
+	uint32_t reserved;
+	uint32_t
+		head_check; /* crc32 of this struct up to here: damage is not taken for a cut-off end */
 };
-static_assert(sizeof(struct trace_chunk) == 24, "layout");
+static_assert(sizeof(struct trace_chunk) == 40, "layout");
 
 /* ---- writing: one thread ---------------------------------------------------------------------------------- */
 
@@ -52,15 +59,20 @@ int trace_file_create(const char *path, const char *vm, struct trace_file_writer
 /** trace_file_device - adds a device; its index is how many were added before. 0 or -Exxx. */
 int trace_file_device(struct trace_file_writer *w, const Outrigger__TraceDevice *d,
 		      struct err *err);
+/** trace_file_clock - the guest's clock when the records were read that are added from now on. */
+void trace_file_clock(struct trace_file_writer *w, uint64_t guest_ns);
+/** trace_file_size - bytes written so far. */
+uint64_t trace_file_size(const struct trace_file_writer *w);
 /** trace_file_records - adds @bytes of whole records of @ring of @device; @lost: bytes lost before them. 0 or -Exxx (ENOSPC...). */
 int trace_file_records(struct trace_file_writer *w, unsigned device, unsigned ring,
 		       const void *records, size_t bytes, uint64_t lost, struct err *err);
-/** trace_file_finish - writes the end, flushes, closes, frees. NULL is allowed. 0 or -Exxx: it is not complete. */
+/** trace_file_finish - writes the end, closes, frees. NULL is allowed. 0 or -Exxx: it is not complete. After a failed
+ * write there is no end: a regular file is cut after its last whole chunk. */
 int trace_file_finish(struct trace_file_writer *w, struct err *err);
 
 /* ---- reading ------------------------------------------------------------------------------------------------ */
 
-/** struct trace_file - a file in memory (mapped), checked: every record is whole. */
+/** struct trace_file - a file in memory (mapped; from a pipe: copied, TRACE_PIPE_MAX at most), checked: every record is whole. */
 struct trace_file;
 
 /** trace_file_open - maps and checks @path. Damage is an error that names the byte, but a cut-off end is only *@ret_cut (may be NULL).
@@ -78,10 +90,12 @@ uint64_t trace_file_lost(const struct trace_file *f, unsigned i, unsigned ring);
 struct trace_cursor {
 	const struct trace_file *file;
 	unsigned device, ring;
-	size_t chunk, at; /* the chunk's index, and bytes in it */
+	size_t chunk, at; /* the chunk's index + 1, 0: the end; and bytes in it */
 	uint64_t
 		index; /* of the next record in this ring, from 0; a TRACE_GAP made up for a loss counts */
 	uint64_t gap; /* bytes of a loss still to be told of */
+	uint64_t
+		time_ns; /* guest time of the record that was given last, or of the last one before it that had any */
 };
 void trace_cursor_init(struct trace_cursor *c, const struct trace_file *f, unsigned device,
 		       unsigned ring);
