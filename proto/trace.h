@@ -29,6 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "proto/port.h"
+#include "proto/trace_payload.h"
 
 #define TRACE_MAGIC 0x43525454u /* "TTRC" read little-endian */
 #define TRACE_VERSION 1u
@@ -57,7 +58,8 @@ enum trace_want {
  * bytes, which stand in the upper half of .seq; the lower half is the record's own.
  */
 enum trace_op {
-	/* stimuli; beside PORT_OP_READ, _WRITE, _SYNC, _RESET as they stood in the ring: .value is what was written or read,
+	/* What each field and payload of the daemon's records means: proto/trace_payload.h.
+	 * stimuli; beside PORT_OP_READ, _WRITE, _SYNC, _RESET as they stood in the ring: .value is what was written or read,
 	 * PORT_F_FAILED: status ERROR. PORT_OP_DOORBELL: .value is the index */
 	TRACE_HOST_IN = 0x41,	 /* payload: bytes from the host for channel .range */
 	TRACE_TIMER = 0x43,	 /* timers that were due at guest time .value ns */
@@ -74,14 +76,16 @@ enum trace_op {
 	TRACE_QUEUE = 0x50,  /* a queue operation; .range: enum trace_queue, .aux: queue */
 	TRACE_HOST = 0x51,   /* a call of the back-end; .range: enum trace_host */
 	TRACE_DMA_READ =
-		0x44, /* guest memory as the model read it: .value: guest address, payload or hash in TRACE_QUEUE */
+		0x44, /* guest memory as the model read it, outside of chains: .value: guest address, payload */
 	TRACE_DMA_WRITE = 0x45, /* and as it wrote it */
-	/* outputs */
+	/* outputs, after TRACE_COMMIT (of a request: after the request) */
+	TRACE_COMMIT = 0x4f, /* what was done took effect */
 	TRACE_IRQ =
 		0x40, /* line .range: .value bit 0: level, bits 32 and up: events added; .offset: edges so far */
 	TRACE_HOST_OUT = 0x42, /* payload: bytes queued for the host on channel .range */
 	TRACE_SHADOW =
 		0x4d, /* a shadow register changed: .range, .offset, .width, .value as of a register */
+	/* nested, too: */
 	TRACE_LOG = 0x4e, /* payload: a line that the model logged; .range: enum dm_level */
 	/* of the trace itself */
 	TRACE_START =

@@ -69,7 +69,7 @@ packages_install() {
 # What building and running needs; the tests need more.
 build_packages=(cmake ninja-build pkg-config gcc libc6-dev libnng-dev libprotobuf-c-dev
 	protobuf-c-compiler libfdt-dev libuv1-dev libcyaml-dev libyaml-dev libseccomp-dev zlib1g-dev
-	liburing-dev gzip perl passt)
+	liburing-dev libxxhash-dev gzip perl passt)
 
 # build_preset PRESET [CMAKE_OPTION...]: configures and builds it; on failure shows the end of the
 # output and returns 1.
