@@ -96,6 +96,8 @@ struct dm_reg {
 	uint64_t mask;	     /* bits that can be written; 0: all */
 	enum dm_read_way read;
 	enum dm_write_way write;
+	uint8_t read_acts; /* bits of the field's low byte: while one of them is set, reading has an effect and is a DM_READ_CALL;
+			    * with none set it is the shadow read that @read says (AUTO or SHADOW_NOW) */
 	const struct dm_bits *bits; /* may be NULL */
 	const char *help;	    /* one line */
 };
@@ -107,14 +109,21 @@ struct dm_reg {
 
 /** enum dm_space - the guest's address spaces. */
 enum dm_space { DM_MMIO = 0, DM_PIO = 1 };
+#define DM_IN(space) (1u << (space))
 
 /** struct dm_region - one address range of the device. A table ends with {}. */
 struct dm_region {
 	const char *name;
 	uint64_t size; /* bytes */
-	enum dm_space space;
+	enum dm_space
+		space; /* where it is if the config does not say, and the machine has such a space */
+	uint8_t spaces;	   /* OR of DM_IN(): what a config may choose; 0: @space alone */
 	uint8_t widths;	   /* OR of the access widths allowed: 1|2|4|8 */
 	uint8_t reg_width; /* bytes of a register that does not say; 0: 4 */
+	/* Names of DM_OPT_U64 options, may be NULL. By the first one the registers lie further apart: offsets and size are shifted
+	 * left by its value. By the second each register takes that many bytes, of which the upper ones are 0, and is
+	 * accessed in that width only. The table is written without them, and dm_io.reg is the table's. */
+	const char *shift_option, *width_option;
 	const struct dm_reg *regs;
 };
 
@@ -167,11 +176,19 @@ struct dm_syscall {
 		.name = #nr, .number = SYS_##nr, .why = reason                                     \
 	}
 
+/** struct dm_fdt_prop - a property of one cell: the value of an option, or a fixed one. A table ends with {}. */
+struct dm_fdt_prop {
+	const char *name;
+	const char *option; /* DM_OPT_U64; NULL: @value */
+	uint32_t value;
+};
+
 /** struct dm_fdt - how the guest's device tree shows the device. */
 struct dm_fdt {
-	const char *node;		/* name without the unit address; NULL: no node */
-	const char *const *compatible;	/* most specific first; ends with NULL */
-	const char *const *clock_names; /* ends with NULL; each is the board's apb_pclk (24 MHz) */
+	const char *node;		 /* name without the unit address; NULL: no node */
+	const char *const *compatible;	 /* most specific first; ends with NULL */
+	const char *const *clock_names;	 /* ends with NULL; each is the board's apb_pclk (24 MHz) */
+	const struct dm_fdt_prop *props; /* further ones; may be NULL */
 	bool can_be_stdout;
 	bool edge_irq; /* edge-rising; false: level-high */
 	bool dma_coherent;
@@ -258,9 +275,10 @@ struct dm_class {
 	uint32_t version; /* of the state's layout and meaning: saved blobs carry it */
 	const char *summary;
 	const struct dm_region *regions;
-	unsigned irqs;	 /* interrupt lines */
-	unsigned timers; /* at most DM_MAX_TIMERS */
-	bool dma;	 /* wants guest memory; register devices do not */
+	unsigned irqs;	  /* interrupt lines */
+	unsigned timers;  /* at most DM_MAX_TIMERS */
+	bool dma;	  /* wants guest memory; register devices do not */
+	bool vm_requests; /* may call dm_vm_request() */
 	const struct dm_option *options;
 	const struct dm_syscall *syscalls;
 	struct dm_fdt fdt;
@@ -420,6 +438,22 @@ void dm_link_listen(struct dm *dm, unsigned link, bool on);
 #define DM_KEEP 4u
 uint64_t dm_keep(struct dm *dm, unsigned i);
 void dm_keep_set(struct dm *dm, unsigned i, uint64_t value);
+
+/** enum dm_vm_what - what a device can ask of its VM. */
+enum dm_vm_what {
+	DM_VM_EXIT = 1, /* end; @arg: the exit code of `run`, 0 to 255 */
+	DM_VM_RESET,	/* as if the guest had asked for a reset; @arg: 0 */
+	DM_VM_POWEROFF, /* as if the guest had powered itself off; @arg: 0 */
+	DM_VM_PANIC,	/* the guest's system panicked; @arg: enum dm_vm_then */
+	DM_VM_CRASHLOADED, /* it panicked and takes care of that by itself; @arg: 0. It is reported, no more */
+};
+/** enum dm_vm_then - what follows on a panic. */
+enum dm_vm_then { DM_VM_LOG = 0, DM_VM_PAUSE = 1, DM_VM_STOP = 2 };
+
+/** dm_vm_request - asks something of the VM when this write has been committed; the vCPU that wrote does nothing more before it is
+ * done. From `write` of a forwarded register, once, and only if the class says .vm_requests. It is carried out once, also if
+ * this daemon is killed meanwhile. */
+void dm_vm_request(struct dm *dm, enum dm_vm_what what, uint32_t arg);
 
 /** dm_random - @len random bytes of the host's generator. */
 void dm_random(struct dm *dm, void *buf, size_t len);

@@ -40,7 +40,7 @@ void bus_fini(struct bus *b)
 
 static int range_valid(const struct bus_range *r, struct err *err)
 {
-	uint64_t limit = r->space == BUS_PIO ? 0x10000 : UINT64_MAX;
+	uint64_t limit = r->space == BUS_PIO ? 0xffff : UINT64_MAX; /* the last address */
 	const char *space = bus_space_name(r->space);
 	if (!r->size)
 		return err_set(err, EINVAL, "%s: the %s range at 0x%llx has length 0", r->owner,

@@ -19,7 +19,7 @@
 enum bus_space { BUS_MMIO = 1, BUS_PIO = 2 };
 
 /* A register rule, packed: what an access that starts at this byte may do. See bus_rule_make(). */
-typedef uint16_t bus_rule_t;
+typedef uint32_t bus_rule_t;
 enum bus_read_way {
 	BUS_READ_FORWARD = 0,
 	BUS_READ_SHADOW = 1,
@@ -38,6 +38,15 @@ static inline bus_rule_t bus_rule_make(unsigned read_way, unsigned write_way, un
 				       unsigned left)
 {
 	return (bus_rule_t)(read_way | write_way << 2 | widths << 5 | left << 9);
+}
+/** bus_rule_guard - adds that a shadow read is forwarded while one of @bits is set in its low byte: reading acts then. */
+static inline bus_rule_t bus_rule_guard(bus_rule_t r, uint8_t bits)
+{
+	return r | (bus_rule_t)bits << 16;
+}
+static inline unsigned bus_rule_guarded(bus_rule_t r)
+{
+	return r >> 16 & 0xffu;
 }
 static inline unsigned bus_rule_read(bus_rule_t r)
 {

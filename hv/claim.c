@@ -18,6 +18,8 @@ static int rule_put(bus_rule_t *rules, uint32_t at, const Outrigger__RegisterRul
 			return -EEXIST;
 		rules[at + b] = bus_rule_make(r->read_way, r->write_way, r->widths,
 					      left < RULE_LEFT_MAX ? left : RULE_LEFT_MAX);
+		if (!b) /* the bits are of the register's low byte */
+			rules[at] = bus_rule_guard(rules[at], (uint8_t)r->read_acts);
 	}
 	return 0;
 }
@@ -35,7 +37,7 @@ static int rule_check(const struct device *d, const Outrigger__RangeRequest *q, 
 			       name, index, r->offset, r->width, ULL(count), ULL(stride),
 			       ULL(table));
 	if (r->read_way > BUS_READ_PENDING || r->write_way > BUS_WRITE_ACK || !r->widths ||
-	    r->widths > WIDTHS_ALL)
+	    r->widths > WIDTHS_ALL || r->read_acts > UINT8_MAX)
 		return err_set(err, EPERM,
 			       "%s: the register at 0x%x of range %u has ways %u and %u and widths "
 			       "0x%x, which do not exist",

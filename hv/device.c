@@ -136,6 +136,11 @@ int device_configure(struct device *d, struct ctl *ctl, const Outrigger__SwapReq
 	c.guest_clock_offset_ns = atomic_load(&d->vm->clock.offset_ns);
 	c.vm = d->vm->cfg->name;
 	c.standby = standby;
+	char *spaces[LIMIT_RANGES];
+	for (size_t i = 0; i < d->cfg->n_ranges; i++)
+		spaces[i] = d->cfg->ranges[i]->space;
+	c.n_spaces = d->cfg->n_ranges;
+	c.spaces = spaces;
 	Outrigger__Grant grant = OUTRIGGER__GRANT__INIT, *grants = &grant;
 	grant.fd_index = next - DOCK_FD_BACKEND;
 	grant.writable = true;

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "hv/copy.h"
+#include "hv/pause.h"
 #include "hv/report.h"
 #include "hv/swap.h"
 #include <errno.h>
@@ -123,6 +124,7 @@ static int device_create(struct vm *vm, unsigned index, struct err *err)
 		.irqs = c->irqs,
 		.shadow_pages = c->shadow_pages,
 		.deadline_ns = c->deadline_ns,
+		.vm_requests = c->vm_requests,
 		.state_bytes = c->state_bytes,
 		.ops = &device_slot_ops,
 		.opaque = d,
@@ -216,9 +218,26 @@ bool devices_serving(const struct vm *vm)
 	return true;
 }
 
+/* What the guest said through a device of that kind. */
+static void notices_review(struct device *d)
+{
+	uint32_t n = atomic_exchange(&d->notices, 0), dropped;
+	bool tell = n && log_rate_ok(&d->notice_rate, 10, &dropped); /* a guest causes it at will */
+	if (tell && n & NOTICE_CRASHLOADED)
+		report_notice(d->vm, "the guest panicked and handles it by itself (%s)",
+			      d->cfg->name);
+	if (n & NOTICE_PAUSE)
+		vm_pause(d->vm, 0);
+	if (tell && n & NOTICE_PANIC)
+		report_notice(d->vm, "the guest panicked (%s)%s", d->cfg->name,
+			      n & NOTICE_PAUSE ? "; it is paused, `outrigger resume` lets it go on"
+					       : "");
+}
+
 static void device_review(struct device *d)
 {
 	struct vm *vm = d->vm;
+	notices_review(d);
 	enum slot_state s = slot_state(d->slot);
 	bool silent = atomic_load(&d->slot->silent_seq) != 0;
 	if (s == d->reported && silent == d->reported_silent)

@@ -27,17 +27,24 @@ static void tell_daemons(struct vm *vm, Outrigger__ToDaemon__KindCase kind)
 	}
 }
 
+static void answer(struct vm *vm, uint64_t launcher_id, int status, const char *why)
+{
+	if (launcher_id)
+		report_reply(vm, launcher_id, status, why, NULL, 0);
+}
+
 void vm_pause(struct vm *vm, uint64_t launcher_id)
 {
 	if (vm->state != VM_RUNNING) {
-		report_reply(vm, launcher_id, EINVAL, "the VM does not run", NULL, 0);
+		answer(vm, launcher_id, EINVAL, "the VM does not run");
 		return;
 	}
-	if (vm->paused || vm->pause_request) {
-		report_reply(vm, launcher_id, vm->paused ? 0 : EBUSY,
-			     vm->paused ? "" : "another pause is under way", NULL, 0);
+	if (vm->paused || vm->pausing) {
+		answer(vm, launcher_id, vm->paused ? 0 : EBUSY,
+		       vm->paused ? "" : "another pause is under way");
 		return;
 	}
+	vm->pausing = true;
 	vm->pause_request = launcher_id;
 	atomic_store(&vm->pause_wanted, 1);
 	for (unsigned i = 0; i < vm->n_vcpus; i++)
@@ -47,7 +54,7 @@ void vm_pause(struct vm *vm, uint64_t launcher_id)
 
 void pause_review(struct vm *vm)
 {
-	if (!vm->pause_request)
+	if (!vm->pausing)
 		return;
 	pthread_mutex_lock(&vm->reset_lock);
 	unsigned quiet = vm->pause_parked + vm->reset_parked;
@@ -57,15 +64,17 @@ void pause_review(struct vm *vm)
 	guest_clock_stop(&vm->clock);
 	tell_daemons(vm, OUTRIGGER__TO_DAEMON__KIND_QUIESCE);
 	vm->paused = true;
+	vm->pausing = false;
 	log_info("paused");
-	report_reply(vm, vm->pause_request, 0, "", NULL, 0);
+	answer(vm, vm->pause_request, 0, "");
 	vm->pause_request = 0;
 }
 
 void vm_resume(struct vm *vm, uint64_t launcher_id)
 {
-	if (vm->pause_request) {
-		report_reply(vm, vm->pause_request, EINTR, "resumed before it was paused", NULL, 0);
+	if (vm->pausing) {
+		answer(vm, vm->pause_request, EINTR, "resumed before it was paused");
+		vm->pausing = false;
 		vm->pause_request = 0;
 	}
 	if (vm->paused) {

@@ -6,7 +6,8 @@
  */
 #include "hv/vm.h"
 
-/** vm_pause - asks all vCPUs to stop; request @launcher_id is answered when they have and the clock stands. Control thread. */
+/** vm_pause - asks all vCPUs to stop; request @launcher_id (0: nobody's) is answered when they have and the clock stands.
+ * Control thread. */
 void vm_pause(struct vm *vm, uint64_t launcher_id);
 
 /** vm_resume - lets them go on. Answers @launcher_id at once. Control thread. */

@@ -47,6 +47,20 @@ void report_progress(struct vm *vm, const char *fmt, ...)
 	send_event(vm, &e, 0);
 }
 
+void report_notice(struct vm *vm, const char *fmt, ...)
+{
+	char line[300];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	log_warn("%s", line);
+	Outrigger__HvEvent e = OUTRIGGER__HV_EVENT__INIT;
+	e.kind_case = OUTRIGGER__HV_EVENT__KIND_NOTICE;
+	e.notice = line;
+	send_event(vm, &e, 0);
+}
+
 #define COUNTER_WORDS (sizeof(struct port_counters) / sizeof(uint64_t))
 #define IO_WORDS (sizeof(struct port_io) / sizeof(uint64_t))
 

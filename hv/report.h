@@ -15,6 +15,8 @@ void report_close(struct vm *vm);
 
 /** Events. None blocks: a launcher that does not read loses the newest. */
 void report_progress(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** report_notice - a line that people must see. The caller limits how often. */
+void report_notice(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void report_device(struct device *d);
 void report_running(struct vm *vm);
 

@@ -45,6 +45,8 @@ enum access_result {
 	ACCESS_ABORT = 2,	/* external abort to the guest */
 	ACCESS_STOP = 3,	/* the VM ends by policy */
 	ACCESS_INTERRUPTED = 4, /* the vCPU's stop word is set; there is no answer */
+	ACCESS_VM =
+		5, /* a write: done, and the device asks something of the VM: *data is PORT_VM() */
 };
 
 /** struct slot_ops - what the slot calls. Any thread; must not block. @opaque: of the slot_config.
@@ -68,6 +70,7 @@ struct slot_config {
 	uint64_t deadline_ns;	 /* 0: SLOT_DEADLINE_NS */
 	enum slot_policy policy; /* what answers when nobody does */
 	bool restart;		 /* a daemon that dies is followed by another one */
+	bool vm_requests;	 /* the model may answer PORT_STATUS_VM */
 	uint32_t state_bytes;	 /* arena of the model */
 	const struct slot_ops *ops;
 	void *opaque;

@@ -106,9 +106,11 @@ static uint64_t pending(struct slot *s)
 }
 
 /* True if *@data was read from the shadow page. */
-static bool shadow(struct slot *s, const struct bus_range *r, enum bus_read_way way,
-		   uint32_t offset, unsigned len, uint64_t *data)
+static bool shadow(struct slot *s, const struct bus_range *r, bus_rule_t rule, uint32_t offset,
+		   unsigned len, uint64_t *data)
 {
+	enum bus_read_way way = (enum bus_read_way)bus_rule_read(rule);
+	uint64_t v;
 	if (offset & (len - 1))
 		return false;
 	/* The page may lack the effect of a posted write that is still in the ring. Forwarded ones
@@ -120,7 +122,10 @@ static bool shadow(struct slot *s, const struct bus_range *r, enum bus_read_way 
 	if (way != BUS_READ_SHADOW_NOWAIT &&
 	    !port_served(&s->pp, atomic_load_explicit(&s->posted_seq, memory_order_acquire)))
 		return false;
-	*data = port_shadow_read(&s->pp, r->shadow + offset, len) & width_mask(len);
+	v = port_shadow_read(&s->pp, r->shadow + offset, len) & width_mask(len);
+	if (__builtin_expect((v & bus_rule_guarded(rule)) != 0, 0))
+		return false;
+	*data = v;
 	slot_lines_follow(s);
 	slot_count(s, &s->pp.port->counters.reads_shadow);
 	return true;
@@ -143,7 +148,7 @@ static enum access_result way_access(struct slot *s, const struct bus_range *r, 
 	bus_rule_t rule = offset < r->rules_len ? r->rules[offset] : 0;
 	bool ruled = bus_rule_fits(rule, len);
 	if (!is_write && ruled && bus_rule_read(rule) != BUS_READ_FORWARD &&
-	    shadow(s, r, (enum bus_read_way)bus_rule_read(rule), offset, len, data))
+	    shadow(s, r, rule, offset, len, data))
 		return ACCESS_OK;
 	if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_IGNORE)
 		return ACCESS_OK;
@@ -316,7 +321,7 @@ bool slot_access_now(struct slot *s, const struct bus_range *r, unsigned vcpu, u
 		return write_now(s, r, (enum bus_write_way)bus_rule_write(rule), vcpu,
 				 (uint32_t)offset, len, *data);
 	return bus_rule_read(rule) != BUS_READ_FORWARD &&
-	       shadow(s, r, (enum bus_read_way)bus_rule_read(rule), (uint32_t)offset, len, data);
+	       shadow(s, r, rule, (uint32_t)offset, len, data);
 }
 
 bool slot_kick_stuck(struct slot *s, unsigned vcpu)

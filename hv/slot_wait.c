@@ -262,6 +262,25 @@ enum access_result slot_forward(struct slot *s, const struct port_entry *e,
 	return ACCESS_OK;
 }
 
+/* The device asks something of the VM. Whether it may, and what there is to ask, is checked here. */
+static enum access_result vm_asked(struct slot *s, bool is_write, const struct port_result *res,
+				   uint64_t *data)
+{
+	unsigned what = PORT_VM_WHAT(res->data);
+	uint32_t arg = PORT_VM_ARG(res->data), max = 0;
+	if (what == PORT_VM_EXIT)
+		max = 255;
+	else if (what == PORT_VM_PANIC)
+		max = PORT_VM_STOP;
+	if (!s->cfg.vm_requests || !is_write || what < PORT_VM_EXIT || what > PORT_VM_CRASHLOADED ||
+	    res->data != PORT_VM(what, arg) || arg > max) {
+		slot_nonsense(s, "a request to the VM");
+		return slot_policy_answer(s, 0, is_write, data);
+	}
+	*data = res->data;
+	return ACCESS_VM;
+}
+
 enum access_result slot_forward_access(struct slot *s, struct port_entry *e,
 				       const _Atomic uint32_t *stop, uint64_t *data)
 {
@@ -270,6 +289,8 @@ enum access_result slot_forward_access(struct slot *s, struct port_entry *e,
 	slot_count(s, is_write ? &s->pp.port->counters.writes_forwarded
 			       : &s->pp.port->counters.reads_forwarded);
 	enum access_result r = slot_forward(s, e, stop, &res, &answered, data);
+	if (__builtin_expect(answered && res.status == PORT_STATUS_VM, 0))
+		return vm_asked(s, is_write, &res, data);
 	if (answered && !is_write)
 		*data = (res.status == PORT_STATUS_OK ? res.data : UINT64_MAX) &
 			width_mask(e->width);

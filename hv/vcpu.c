@@ -50,6 +50,54 @@ bool vcpu_mmio_now(void *opaque, unsigned vcpu, struct vm_exit *x)
 	       slot_access_now(r->slot, r, vcpu, x->addr - r->base, x->len, x->is_write, &x->data);
 }
 
+static bool reset_asked(struct vcpu *v);
+
+static void notice(struct vcpu *v, const struct slot *s, uint32_t bits)
+{
+	atomic_fetch_or(&v->vm->devices[s->cfg.index].notices, bits);
+	atomic_store(&v->vm->devices_changed, 1);
+	vm_notify(v->vm);
+}
+
+static bool panicked(struct vcpu *v, const struct slot *s, enum port_vm_then then)
+{
+	switch (then) {
+	case PORT_VM_STOP:
+		vm_end(v->vm, "panic", 4, "the guest's system said so through %s", s->cfg.name);
+		return false;
+	case PORT_VM_PAUSE:
+		/* This vCPU waits before its next instruction; the control thread does the rest. */
+		atomic_store(&v->vm->pause_wanted, 1);
+		notice(v, s, NOTICE_PANIC | NOTICE_PAUSE);
+		return true;
+	default:
+		notice(v, s, NOTICE_PANIC);
+		return true;
+	}
+}
+
+/* A device that may do so asks something of the VM; the slot has checked it. False: the vCPU ends. */
+static bool vm_asked(struct vcpu *v, const struct slot *s, uint64_t asked)
+{
+	switch (PORT_VM_WHAT(asked)) {
+	case PORT_VM_EXIT:
+		vm_end(v->vm, "exit", (int)PORT_VM_ARG(asked), "%s was written to: exit code %u",
+		       s->cfg.name, PORT_VM_ARG(asked));
+		return false;
+	case PORT_VM_POWEROFF:
+		vm_end(v->vm, "poweroff", 0, "the guest powered itself off by %s", s->cfg.name);
+		return false;
+	case PORT_VM_RESET:
+		return reset_asked(v);
+	case PORT_VM_PANIC:
+		return panicked(v, s, (enum port_vm_then)PORT_VM_ARG(asked));
+	case PORT_VM_CRASHLOADED:
+		notice(v, s, NOTICE_CRASHLOADED);
+		return true;
+	}
+	return true;
+}
+
 /* False: the vCPU ends. */
 static bool access_exit(struct vcpu *v, enum bus_space space, struct vm_exit *x)
 {
@@ -67,6 +115,8 @@ static bool access_exit(struct vcpu *v, enum bus_space space, struct vm_exit *x)
 		vm->ops->vcpu_abort(v->ev);
 		return true;
 	}
+	if (res == ACCESS_VM)
+		return vm_asked(v, r->slot, x->data);
 	if (res == ACCESS_STOP)
 		vm_end(vm, "lost", 4, "%s does not answer (on_failure: stop)", r->owner);
 	return false;
@@ -147,6 +197,18 @@ static void reset_ask(struct vcpu *v)
 			vm->ops->vcpu_kick(vm->vcpus[i].ev);
 }
 
+/* The guest asked for a reset. False: the vCPU ends. */
+static bool reset_asked(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	if (vm->cfg->no_reboot) {
+		vm_end(vm, "reset", 3, "the guest asked for a reset, which --no-reboot forbids");
+		return false;
+	}
+	reset_ask(v);
+	return true;
+}
+
 /* ---- the loop ---- */
 
 /* Writes the registers and the reason to <runtime>/crash.txt. */
@@ -192,13 +254,7 @@ static bool handle(struct vcpu *v, struct vm_exit *x)
 		vm_end(vm, "poweroff", 0, "the guest powered itself off");
 		return false;
 	case EXIT_RESET:
-		if (vm->cfg->no_reboot) {
-			vm_end(vm, "reset", 3,
-			       "the guest asked for a reset, which --no-reboot forbids");
-			return false;
-		}
-		reset_ask(v);
-		return true;
+		return reset_asked(v);
 	case EXIT_CRASH:
 	case EXIT_ENGINE:
 		return crash_exit(v, x);

@@ -16,6 +16,7 @@
 #include <uv.h>
 #include "control.pb-c.h"
 #include "hv/arch/aarch64/boot.h"
+#include "base/log.h"
 #include "hv/bus.h"
 #include "hv/config.h"
 #include "hv/engine.h"
@@ -32,6 +33,11 @@ struct vm;
 enum device_stage { STAGE_NONE, STAGE_HELLO, STAGE_RANGES, STAGE_SERVING, STAGE_UP };
 
 #define DEVICE_REQUESTS 8u
+
+/* device.notices */
+#define NOTICE_PANIC 1u
+#define NOTICE_CRASHLOADED 2u
+#define NOTICE_PAUSE 4u /* with NOTICE_PANIC: and the VM is to pause */
 
 /** struct device_request - a request of the launcher that was handed on to a daemon and not answered yet. */
 struct device_request {
@@ -63,6 +69,9 @@ struct device {
 	char control_url[108];
 	enum slot_state reported; /* the state that the launcher was told last */
 	bool reported_silent;
+	struct log_rate notice_rate;
+	_Atomic uint32_t
+		notices; /* NOTICE_*: what its guest said through it, for the control thread */
 	uint64_t next_request; /* ids of ours to the daemon */
 	struct device_request requests[DEVICE_REQUESTS];
 };
@@ -151,8 +160,9 @@ struct vm {
 	_Atomic uint32_t reset_wanted;
 	_Atomic uint32_t pause_wanted;
 	unsigned pause_parked;
+	bool pausing; /* control thread: the vCPUs are asked to stop, and have not all done so */
 	uint64_t
-		pause_request; /* control thread: the launcher's, that waits for the vCPUs; 0: none */
+		pause_request; /* control thread: then: the launcher's, that waits for it; 0: none */
 	bool paused;	       /* control thread: they have stopped, and the clock */
 };
 

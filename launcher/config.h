@@ -15,6 +15,7 @@
 
 struct config_range {
 	uint64_t base, size;
+	bool pio; /* I/O ports */
 };
 
 /** struct config_device - one device, resolved. */
@@ -103,10 +104,12 @@ char *config_path(const char *dir, const char *path);
 
 /* ---- between config*.c only ---- */
 
+enum { CONFIG_SPACE_AUTO, CONFIG_SPACE_MMIO, CONFIG_SPACE_PIO };
+
 struct raw_device {
 	char *name, *model, *address, *deadline;
 	uint64_t *irq;
-	int on_failure, then;
+	int on_failure, then, space;
 	char *dma;
 	uint64_t *restart_limit;
 	char *restart_backoff, *restart_window;

@@ -11,6 +11,7 @@
 #include "launcher/hostio.h"
 #include "launcher/netopt.h"
 
+#define SHIFT_MAX 8u /* as devmodel/core/geometry.c */
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 int chardev_parse(const char *value, enum chardev_kind *ret, const char **ret_path, struct err *err)
@@ -203,30 +204,72 @@ const char *config_value(const struct config_device *dev, const char *name)
 
 /* ---- place ---- */
 
-static bool address_taken(const struct config *c, size_t before, uint64_t address)
+static bool address_taken(const struct config *c, size_t before, bool pio, uint64_t address)
 {
 	for (size_t i = 0; i < before; i++)
-		if (c->devices[i].nranges && c->devices[i].ranges[0].base == address)
+		if (c->devices[i].nranges && c->devices[i].ranges[0].pio == pio &&
+		    c->devices[i].ranges[0].base == address)
 			return true;
 	return false;
 }
 
+/* Can a region be in this space, by its model? */
+static bool region_allows(const Outrigger__RegionDescription *r, bool pio)
+{
+	const char *want = pio ? "pio" : "mmio";
+	for (size_t i = 0; i < r->n_spaces; i++)
+		if (strcmp(r->spaces[i], want) == 0)
+			return true;
+	return strcmp(r->space[0] ? r->space : "mmio", want) == 0;
+}
+
+/* The space that is meant by space: auto: the model's own, if the machine has it; else the other one. */
+static bool space_default(const struct config *c, const struct config_device *dev)
+{
+	const Outrigger__ModelDescription *desc = dev->model->desc;
+	return c->machine->pio && desc->n_regions && strcmp(desc->regions[0]->space, "pio") == 0;
+}
+
+/* False: the device cannot be there; that was reported. */
+static bool space_check(const struct config *c, const struct config_device *dev, bool pio,
+			struct diag *d)
+{
+	const Outrigger__ModelDescription *desc = dev->model->desc;
+	const struct ynode *n = ynode_get(dev->node, "space");
+	n = n ? n : dev->node;
+	for (size_t i = 0; i < desc->n_regions; i++) {
+		if (region_allows(desc->regions[i], pio))
+			continue;
+		diag_add(d, n, "device %s: region %s of model %s cannot be in %s%s", dev->name,
+			 desc->regions[i]->name, dev->model->name, pio ? "I/O ports" : "memory",
+			 !pio && !c->machine->pio ? ", and the machine has no I/O ports" : "");
+		return false;
+	}
+	if (pio && !c->machine->pio) {
+		diag_add(d, n, "device %s: machine %s has no I/O ports; use space: mmio", dev->name,
+			 c->machine->name);
+		return false;
+	}
+	return true;
+}
+
 /* The board's own place for a model, not yet taken by an earlier device. */
-static bool default_place(const struct config *c, size_t index, const char *model,
+static bool default_place(const struct config *c, size_t index, const char *model, bool pio,
 			  uint64_t *address, uint32_t *irq)
 {
 	const struct machine *m = c->machine;
 	for (const struct machine_slot *s = m->slots; s->model; s++) {
-		if (strcmp(s->model, model) == 0 && !address_taken(c, index, s->address)) {
+		if (strcmp(s->model, model) == 0 && s->pio == pio &&
+		    !address_taken(c, index, pio, s->address)) {
 			*address = s->address;
 			*irq = s->irq;
 			return true;
 		}
 	}
-	if (!m->row_prefix || strncmp(model, m->row_prefix, strlen(m->row_prefix)) != 0)
+	if (pio || !m->row_prefix || strncmp(model, m->row_prefix, strlen(m->row_prefix)) != 0)
 		return false;
 	for (uint32_t i = 0; i < m->row_count; i++) {
-		if (!address_taken(c, index, m->row_base + i * m->row_stride)) {
+		if (!address_taken(c, index, false, m->row_base + i * m->row_stride)) {
 			*address = m->row_base + i * m->row_stride;
 			*irq = m->row_irq + i;
 			return true;
@@ -235,13 +278,49 @@ static bool default_place(const struct config *c, size_t index, const char *mode
 	return false;
 }
 
-static void resolve_ranges(struct config_device *dev, uint64_t address, const struct ynode *n,
-			   struct diag *d)
+/* The value of a number option that a region's geometry depends on; "": @otherwise. */
+static uint64_t geometry_value(const struct config_device *dev, const char *option,
+			       uint64_t otherwise)
+{
+	uint64_t v;
+	const char *text = option[0] ? config_value(dev, option) : NULL;
+	return text && text_u64(text, &v) == 0 ? v : otherwise;
+}
+
+/* The region's size by its options; 0: they cannot be, which was reported. */
+static uint64_t region_size(const struct config_device *dev, const Outrigger__RegionDescription *r,
+			    struct diag *d)
+{
+	const struct ynode *options = ynode_get(dev->node, "options");
+	uint64_t own = r->n_regs ? r->regs[0]->width : 1;
+	uint64_t shift = geometry_value(dev, r->shift_option, 0);
+	uint64_t width = geometry_value(dev, r->width_option, own);
+	const struct ynode *at =
+		ynode_get(options, shift > SHIFT_MAX ? r->shift_option : r->width_option);
+	if (shift <= SHIFT_MAX && is_pow2(width) && width >= own && width <= 8 &&
+	    width <= own << shift)
+		return r->size << shift;
+	if (shift > SHIFT_MAX)
+		diag_add(d, at ? at : dev->node, "device %s: option %s: %llu is too much; 0 to %u",
+			 dev->name, r->shift_option, (unsigned long long)shift, SHIFT_MAX);
+	else
+		diag_add(d, at ? at : dev->node,
+			 "device %s: option %s: %llu; registers that are %llu bytes apart can be "
+			 "1, 2, 4 or 8 bytes wide, and no wider than that",
+			 dev->name, r->width_option, (unsigned long long)width,
+			 (unsigned long long)(own << shift));
+	return 0;
+}
+
+static void resolve_ranges(struct config_device *dev, uint64_t address, bool pio,
+			   const struct ynode *n, struct diag *d)
 {
 	const Outrigger__ModelDescription *desc = dev->model->desc;
 	uint64_t at = address;
 	for (size_t i = 0; i < desc->n_regions && i < LIMIT_RANGES; i++) {
-		uint64_t size = desc->regions[i]->size, align = 1;
+		uint64_t size = region_size(dev, desc->regions[i], d), align = 1;
+		if (size == 0 && desc->regions[i]->size)
+			return;
 		while (align < size && align < 4096)
 			align *= 2;
 		if (size == 0) {
@@ -260,7 +339,7 @@ static void resolve_ranges(struct config_device *dev, uint64_t address, const st
 				 "needed, such as 0x%llx",
 				 dev->name, (unsigned long long)at, (unsigned long long)align,
 				 (unsigned long long)align_down(at, align));
-		dev->ranges[dev->nranges++] = (struct config_range){at, size};
+		dev->ranges[dev->nranges++] = (struct config_range){at, size, pio};
 		at += size;
 	}
 }
@@ -333,6 +412,10 @@ static void resolve_place(struct config *c, size_t index, const struct raw_devic
 	uint64_t address = 0;
 	uint32_t irq = 0;
 	bool known = false, have_irq = false;
+	bool pio = raw->space == CONFIG_SPACE_AUTO ? space_default(c, dev)
+						   : raw->space == CONFIG_SPACE_PIO;
+	if (!space_check(c, dev, pio, d))
+		return;
 	if (raw->address && strcmp(raw->address, "auto") != 0) {
 		int r = text_u64(raw->address, &address);
 		if (r < 0) {
@@ -342,13 +425,14 @@ static void resolve_place(struct config *c, size_t index, const struct raw_devic
 			return;
 		}
 		for (const struct machine_slot *s = c->machine->slots; s->model; s++) {
-			if (s->address == address && strcmp(s->model, dev->model->name) == 0) {
+			if (s->pio == pio && s->address == address &&
+			    strcmp(s->model, dev->model->name) == 0) {
 				irq = s->irq;
 				have_irq = true;
 			}
 		}
 	} else {
-		known = have_irq = default_place(c, index, dev->model->name, &address, &irq);
+		known = have_irq = default_place(c, index, dev->model->name, pio, &address, &irq);
 		if (!known && dev->model->desc->n_regions) {
 			diag_add(d, dev->node,
 				 "device %s: %s has no place of its own for a (further) %s; give "
@@ -357,7 +441,7 @@ static void resolve_place(struct config *c, size_t index, const struct raw_devic
 			return;
 		}
 	}
-	resolve_ranges(dev, address, n ? n : dev->node, d);
+	resolve_ranges(dev, address, pio, n ? n : dev->node, d);
 	if (raw->irq && dev->model->desc->irqs == 0)
 		diag_add(d, irq_node, "device %s: model %s has no interrupt; leave irq: out",
 			 dev->name, dev->model->name);

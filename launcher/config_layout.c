@@ -6,9 +6,12 @@
 #include "base/fd.h"
 #include "launcher/config.h"
 
+#define PORT_LAST 0xffff
+
 /* One occupied range and who has it. */
 struct place {
 	uint64_t base, size;
+	bool pio;
 	const char *what;
 	const struct config_device *dev; /* NULL: the board's */
 	unsigned region;
@@ -20,13 +23,16 @@ static size_t places_collect(const struct config *c, struct place **ret)
 	size_t n = 0;
 	struct place *p = xalloc(c->ndevices * LIMIT_RANGES + 16, sizeof(*p));
 	for (const struct machine_block *b = m->blocks; b->what; b++)
-		p[n++] = (struct place){b->base, b->size, b->what, NULL, 0};
-	p[n++] = (struct place){m->ram_base, c->memory_bytes, "guest memory", NULL, 0};
+		p[n++] = (struct place){b->base, b->size, b->pio, b->what, NULL, 0};
+	p[n++] = (struct place){m->ram_base, c->memory_bytes, false, "guest memory", NULL, 0};
 	for (size_t i = 0; i < c->ndevices; i++)
 		for (unsigned r = 0; r < c->devices[i].nranges; r++)
 			p[n++] = (struct place){c->devices[i].ranges[r].base,
-						c->devices[i].ranges[r].size, c->devices[i].name,
-						&c->devices[i], r};
+						c->devices[i].ranges[r].size,
+						c->devices[i].ranges[r].pio,
+						c->devices[i].name,
+						&c->devices[i],
+						r};
 	*ret = p;
 	return n;
 }
@@ -39,7 +45,7 @@ static const struct ynode *place_node(const struct place *p)
 
 static void span(char buf[64], const struct place *p)
 {
-	snprintf(buf, 64, "0x%llx to 0x%llx", (unsigned long long)p->base,
+	snprintf(buf, 64, "%s0x%llx to 0x%llx", p->pio ? "ports " : "", (unsigned long long)p->base,
 		 (unsigned long long)(p->base + p->size - 1));
 }
 
@@ -52,6 +58,12 @@ static bool place_inside(const struct config *c, const struct place *p, struct d
 			 "device %s: 0x%llx bytes at address 0x%llx wrap around the end of the "
 			 "address space",
 			 p->what, (unsigned long long)p->size, (unsigned long long)p->base);
+		return false;
+	}
+	if (p->pio && last > PORT_LAST) {
+		diag_add(d, place_node(p),
+			 "device %s: ports 0x%llx to 0x%llx go beyond the last one, 0x%x", p->what,
+			 (unsigned long long)p->base, (unsigned long long)last, PORT_LAST);
 		return false;
 	}
 	if (last >> c->machine->address_bits) {
@@ -73,6 +85,8 @@ static void check_overlaps(const struct config *c, struct diag *d)
 			continue;
 		for (size_t j = 0; j < i; j++) {
 			uint64_t last;
+			if (p[i].pio != p[j].pio)
+				continue;
 			if (__builtin_add_overflow(p[j].base, p[j].size - 1, &last))
 				continue;
 			if (p[i].base > last || p[j].base > p[i].base + p[i].size - 1)
@@ -136,6 +150,8 @@ void config_layout_check(const struct config *c, struct diag *d)
 static int by_base(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
+	if (x->pio != y->pio)
+		return x->pio ? -1 : 1;
 	return (x->base > y->base) - (x->base < y->base);
 }
 
@@ -146,7 +162,10 @@ void config_layout_print(const struct config *c, struct sb *out)
 	qsort(p, n, sizeof(*p), by_base);
 	for (size_t i = 0; i < n; i++) {
 		char size[32];
-		sb_addf(out, "  0x%010llx-0x%010llx %8s  %s", (unsigned long long)p[i].base,
+		sb_addf(out,
+			p[i].pio ? "  port   0x%04llx-  port   0x%04llx %8s  %s"
+				 : "  0x%010llx-0x%010llx %8s  %s",
+			(unsigned long long)p[i].base,
 			(unsigned long long)(p[i].base + p[i].size - 1),
 			text_size_format(size, p[i].size), p[i].what);
 		if (p[i].dev) {

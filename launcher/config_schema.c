@@ -17,13 +17,15 @@ static const cyaml_strval_t machines[] = {{"aarch64-virt", 0}};
 static const cyaml_strval_t engines[] = {{"auto", 0}, {"soft", 1}, {"kvm", 2}, {"fake", 3}};
 static const cyaml_strval_t unclaimed[] = {{"abort", 0}, {"ones", 1}, {"stop", 2}};
 static const cyaml_strval_t failures[] = {{"restart", 0}, {"ones", 1}, {"abort", 2}, {"stop", 3}};
+static const cyaml_strval_t spaces[] = {
+	{"auto", CONFIG_SPACE_AUTO}, {"mmio", CONFIG_SPACE_MMIO}, {"pio", CONFIG_SPACE_PIO}};
 static const cyaml_strval_t thens[] = {{"ones", 0}, {"abort", 1}, {"stop", 2}};
 
 struct config_schema {
 	char **names; /* of the union of options; NULL-terminated */
 	size_t count;
 	cyaml_schema_field_t *options; /* count + 1 */
-	cyaml_schema_field_t device[13];
+	cyaml_schema_field_t device[14];
 	cyaml_schema_value_t device_value;
 	cyaml_schema_field_t top[12];
 	cyaml_schema_value_t top_value;
@@ -34,6 +36,8 @@ static const cyaml_schema_field_t device_fields[] = {
 	CYAML_FIELD_STRING_PTR("model", CYAML_FLAG_DEFAULT, struct raw_device, model, 1,
 			       LIMIT_NAME),
 	CYAML_FIELD_STRING_PTR("address", CYAML_FLAG_OPTIONAL, struct raw_device, address, 1, 64),
+	CYAML_FIELD_ENUM("space", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device, space,
+			 spaces, ARRAY_LEN(spaces)),
 	CYAML_FIELD_UINT_PTR("irq", CYAML_FLAG_OPTIONAL, struct raw_device, irq),
 	CYAML_FIELD_STRING_PTR("deadline", CYAML_FLAG_OPTIONAL, struct raw_device, deadline, 1, 64),
 	CYAML_FIELD_ENUM("on_failure", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct raw_device,

@@ -7,16 +7,16 @@
  * addresses as in the device tree it gives its guests), so that kernels and firmware made for it
  * run. */
 static const struct machine_block virt_blocks[] = {
-	{"the interrupt controller's distributor (GICD)", 0x08000000, 0x10000},
-	{"the interrupt controller's redistributors (GICR)", 0x080a0000, 0xf60000},
-	{NULL, 0, 0},
+	{"the interrupt controller's distributor (GICD)", 0x08000000, 0x10000, false},
+	{"the interrupt controller's redistributors (GICR)", 0x080a0000, 0xf60000, false},
+	{NULL, 0, 0, false},
 };
 
 static const struct machine_slot virt_slots[] = {
-	{"pl011", 0x09000000, 1},
-	{"pl031", 0x09010000, 2},
-	{"pl011", 0x09040000, 8}, /* the board's second UART */
-	{NULL, 0, 0},
+	{"pl011", 0x09000000, 1, false},
+	{"pl031", 0x09010000, 2, false},
+	{"pl011", 0x09040000, 8, false}, /* the board's second UART */
+	{NULL, 0, 0, false},
 };
 
 const struct machine machine_aarch64_virt = {

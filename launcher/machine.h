@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Boards: where memory, the interrupt controller and the known devices are. Constant tables. */
+#include <stdbool.h>
 #include <stdint.h>
 
 /** struct machine_block - a range of the guest's address space that belongs to the board itself. */
 struct machine_block {
 	const char *what;
 	uint64_t base, size;
+	bool pio; /* of its I/O ports */
 };
 
 /** struct machine_slot - the board's own place for a model. @irq: SPI number. */
@@ -14,6 +16,7 @@ struct machine_slot {
 	const char *model;
 	uint64_t address;
 	uint32_t irq;
+	bool pio; /* the address is a port */
 };
 
 /** struct machine - one board. Arrays end with a NULL name. */
@@ -21,6 +24,7 @@ struct machine {
 	const char *name, *summary;
 	uint64_t ram_base, ram_max;
 	unsigned address_bits;
+	bool pio; /* it has I/O ports, 0 to 0xffff */
 	uint32_t spi_count;
 	const struct machine_block *blocks;
 	const struct machine_slot *slots;

@@ -179,10 +179,9 @@ static void event_ended(struct sup *s, const Outrigger__VmEnded *e)
 	double secs = s->running_ns ? (double)(clock_now_ns() - s->running_ns) / 1e9 : 0;
 	static const struct {
 		const char *how, *text;
-	} texts[] = {{"poweroff", "guest powered off"},
-		     {"reset", "guest asked for a reset"},
-		     {"crash", "guest crashed"},
-		     {"stopped", "guest was stopped"},
+	} texts[] = {{"poweroff", "guest powered off"}, {"exit", "guest ended itself"},
+		     {"panic", "guest panicked"},	{"reset", "guest asked for a reset"},
+		     {"crash", "guest crashed"},	{"stopped", "guest was stopped"},
 		     {"lost", "guest was lost"}};
 	const char *text = e->how;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -198,6 +197,9 @@ static void event(struct sup *s, const Outrigger__HvEvent *e)
 	switch (e->kind_case) {
 	case OUTRIGGER__HV_EVENT__KIND_PROGRESS:
 		sup_say(s, "hv: %s", e->progress);
+		break;
+	case OUTRIGGER__HV_EVENT__KIND_NOTICE:
+		sup_tell(s, "%s", e->notice);
 		break;
 	case OUTRIGGER__HV_EVENT__KIND_DEVICE:
 		event_device(s, e->device);

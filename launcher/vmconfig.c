@@ -81,15 +81,16 @@ static void device_backends(struct vmconfig *v, struct device_parts *p, const st
 }
 
 /* Shadow pages of a device: every region with a register that is read by shadow, whole. */
-static uint32_t shadow_pages(const Outrigger__ModelDescription *desc)
+static uint32_t shadow_pages(const struct config_device *dev)
 {
+	const Outrigger__ModelDescription *desc = dev->model->desc;
 	uint64_t pages = 0;
-	for (size_t r = 0; r < desc->n_regions; r++) {
+	for (size_t r = 0; r < dev->nranges; r++) {
 		const Outrigger__RegionDescription *region = desc->regions[r];
 		bool shadow = false;
 		for (size_t k = 0; k < region->n_regs; k++)
 			shadow |= strncmp(region->regs[k]->read_way, "shadow", 6) == 0;
-		pages += shadow ? (region->size + PORT_PAGE - 1) / PORT_PAGE : 0;
+		pages += shadow ? (dev->ranges[r].size + PORT_PAGE - 1) / PORT_PAGE : 0;
 	}
 	return pages > PORT_MAX_SHADOW_PAGES ? PORT_MAX_SHADOW_PAGES : (uint32_t)pages;
 }
@@ -103,8 +104,7 @@ static void device_make(struct vmconfig *v, struct device_parts *p, const struct
 	p->msg.model = dev->model->name;
 	for (unsigned i = 0; i < dev->nranges; i++) {
 		outrigger__range_config__init(&p->ranges[i]);
-		p->ranges[i].space =
-			text(desc->regions[i]->space[0] ? desc->regions[i]->space : "mmio");
+		p->ranges[i].space = text(dev->ranges[i].pio ? "pio" : "mmio");
 		p->ranges[i].address = dev->ranges[i].base;
 		p->ranges[i].size = dev->ranges[i].size;
 		p->range_ptrs[i] = &p->ranges[i];
@@ -123,7 +123,8 @@ static void device_make(struct vmconfig *v, struct device_parts *p, const struct
 	p->msg.then = text(dev->then);
 	p->msg.fdt = desc->fdt;
 	p->msg.state_bytes = desc->state_bytes;
-	p->msg.shadow_pages = shadow_pages(desc);
+	p->msg.shadow_pages = shadow_pages(dev);
+	p->msg.vm_requests = desc->vm_requests;
 	p->msg.dma = text(dev->dma);
 }
 

@@ -217,7 +217,7 @@ bool port_poll_done(struct port_producer *pp, unsigned vcpu, uint64_t seq, struc
 	uint64_t data = *(volatile uint64_t *)&s->data;
 	if (epoch != atomic_load_explicit(&pp->epoch, memory_order_relaxed))
 		return false;
-	if (status != PORT_STATUS_OK && status != PORT_STATUS_ERROR) {
+	if (status < PORT_STATUS_OK || status > PORT_STATUS_VM) {
 		*ret_err = -EPROTO;
 		return true;
 	}

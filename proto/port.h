@@ -84,7 +84,22 @@ static_assert(offsetof(struct port_entry, vcpu) == 28, "layout");
 enum port_status {
 	PORT_STATUS_OK = 1,
 	PORT_STATUS_ERROR = 2, /* the device does not know this access: all-ones / dropped */
+	PORT_STATUS_VM =
+		3, /* of a write: done, and the VM is asked for what data says: PORT_VM() */
 };
+
+/** enum port_vm - what a device may ask of its VM, if the config says that it may. Zero is invalid. */
+enum port_vm {
+	PORT_VM_EXIT = 1, /* argument: exit code, 0 to 255 */
+	PORT_VM_RESET = 2,
+	PORT_VM_POWEROFF = 3,
+	PORT_VM_PANIC = 4, /* argument: enum port_vm_then */
+	PORT_VM_CRASHLOADED = 5,
+};
+enum port_vm_then { PORT_VM_LOG = 0, PORT_VM_PAUSE = 1, PORT_VM_STOP = 2 };
+#define PORT_VM(what, arg) ((uint64_t)(what) << 32 | (uint32_t)(arg))
+#define PORT_VM_WHAT(data) ((enum port_vm)((data) >> 32 & 0xff))
+#define PORT_VM_ARG(data) ((uint32_t)(data))
 
 /** struct port_completion - one cache line per vCPU; the daemon writes it but for @waiter. */
 struct port_completion {

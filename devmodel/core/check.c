@@ -61,6 +61,12 @@ static int check_reg(const struct dm_class *cls, const struct dm_region *r,
 			       "register %s: a run of bytes has a field, and its place and length "
 			       "are multiples of 8",
 			       reg->name);
+	if (reg->read_acts && (!reg->field || !cls->read || reg->bytes || reg->access == DM_WO ||
+			       (reg->read != DM_READ_AUTO && reg->read != DM_READ_SHADOW_NOW)))
+		return err_set(
+			err, EINVAL,
+			"register %s: read_acts goes with a field, a shadow read, and read()",
+			reg->name);
 	if (reg->write == DM_WRITE_DOORBELL && !cls->doorbell)
 		return err_set(err, EINVAL, "register %s: the class has no doorbell()", reg->name);
 	if ((reg->write == DM_WRITE_ACK || reg->read == DM_READ_PENDING) && !cls->irqs)
@@ -73,6 +79,31 @@ static int check_reg(const struct dm_class *cls, const struct dm_region *r,
 			return err_set(err, EINVAL, "register %s: bits %s are outside it",
 				       reg->name, b->name);
 	return check_field(cls, reg, width, err);
+}
+
+/* An option that the geometry depends on; with it, registers are single ones of one width. */
+static int check_scaling(const struct dm_class *cls, const struct dm_region *r, struct err *err)
+{
+	const char *const names[] = {r->shift_option, r->width_option};
+	for (unsigned i = 0; i < 2; i++) {
+		const struct dm_option *o = cls->options;
+		while (names[i] && o && o->name && strcmp(o->name, names[i]) != 0)
+			o++;
+		if (names[i] && (!o || !o->name || o->type != DM_OPT_U64 || !o->def))
+			return err_set(err, EINVAL,
+				       "region %s: '%s' is no number option with a default",
+				       r->name, names[i]);
+	}
+	for (const struct dm_reg *reg = r->regs; reg && reg->name && (names[0] || names[1]); reg++)
+		if (dm_reg_count(reg) > 1 || dm_reg_width(r, reg) != dm_reg_width(r, r->regs) ||
+		    reg->widths)
+			return err_set(err, EINVAL,
+				       "register %s: with scaling, all are single and of one width",
+				       reg->name);
+	if (r->spaces && !(r->spaces & DM_IN(r->space)))
+		return err_set(err, EINVAL, "region %s: its own space is none of its spaces",
+			       r->name);
+	return 0;
 }
 
 static int check_region(const struct dm_class *cls, const struct dm_region *r, struct err *err)
@@ -91,7 +122,7 @@ static int check_region(const struct dm_class *cls, const struct dm_region *r, s
 			return err_set(err, EINVAL, "region %s: over %d registers", r->name,
 				       LIMIT_REGS);
 	}
-	return 0;
+	return check_scaling(cls, r, err);
 }
 
 static int check_options(const struct dm_class *cls, struct err *err)

@@ -8,6 +8,8 @@
 
 static_assert(DM_MAX_LINES <= PORT_MAX_LINES, "a device's lines fit its port");
 static_assert(DM_MAX_REGIONS <= LIMIT_RANGES, "a device's regions fit its ranges");
+static_assert(DM_VM_CRASHLOADED == (int)PORT_VM_CRASHLOADED && DM_VM_STOP == (int)PORT_VM_STOP,
+	      "what a model may ask is what a port can say");
 static_assert((DM_OUT_BYTES & (DM_OUT_BYTES - 1)) == 0, "indices are masked");
 
 /* ---- layout ---------------------------------------------------------------------------------------- */
@@ -109,9 +111,11 @@ int dm_create(struct dm **ret, const struct dm_class *cls, const struct dm_env *
 	dm->hot_bytes = hot_size(cls);
 	dm->arena_bytes = dm_arena_size(cls);
 	dm->values = calloc(dm->options + 1, sizeof(*dm->values));
-	rc = dm->values ? dm_maps_create(dm, err) : -ENOMEM;
+	rc = dm->values ? take_settings(dm, set, n, err) : -ENOMEM;
 	if (!rc)
-		rc = take_settings(dm, set, n, err);
+		rc = dm_geometry_create(dm, err);
+	if (!rc)
+		rc = dm_maps_create(dm, err);
 	if (rc) {
 		dm_destroy(dm);
 		return rc;
@@ -129,6 +133,7 @@ void dm_destroy(struct dm *dm)
 	free(dm->values);
 	free(dm->scratch);
 	dm_maps_destroy(dm);
+	dm_geometry_destroy(dm);
 	free(dm);
 }
 
@@ -172,6 +177,13 @@ static bool bad_access(struct dm *dm, const struct port_entry *e, const char *wh
 	return false;
 }
 
+/* What the model gets to see is the class's own table. */
+static const struct dm_reg *class_reg(const struct dm *dm, const struct port_entry *e,
+				      const struct dm_reg *reg)
+{
+	return &dm->cls->regions[e->range].regs[reg - dm->region[e->range].regs];
+}
+
 static bool serve_read(struct dm *dm, const struct port_entry *e, uint64_t *ret_data)
 {
 	struct dm_reg_ref ref;
@@ -185,11 +197,13 @@ static bool serve_read(struct dm *dm, const struct port_entry *e, uint64_t *ret_
 		*ret_data = dm_reg_bytes_get(dm->state, reg, ref.index, e->width);
 		return false;
 	}
-	if (reg->read == DM_READ_CALL || reg->read == DM_READ_PURE) {
-		struct dm_io io = {
-			.reg = reg, .region = e->range, .index = ref.index, .width = e->width};
+	if (reg->read == DM_READ_CALL || reg->read == DM_READ_PURE || reg->read_acts) {
+		struct dm_io io = {.reg = class_reg(dm, e, reg),
+				   .region = e->range,
+				   .index = ref.index,
+				   .width = e->width};
 		v = dm->cls->read(dm, dm->state, &io);
-		dirty = reg->read == DM_READ_CALL;
+		dirty = reg->read != DM_READ_PURE;
 	} else {
 		v = reg->access == DM_WO ? 0 : dm_reg_get(dm, dm->state, reg, ref.index);
 		if (reg->access == DM_RC && v) {
@@ -213,7 +227,7 @@ static bool serve_bytes_write(struct dm *dm, const struct port_entry *e,
 			      const struct dm_reg_ref *ref)
 {
 	struct dm_io io = {
-		.reg = ref->reg,
+		.reg = class_reg(dm, e, ref->reg),
 		.region = e->range,
 		.index = ref->index,
 		.width = e->width,
@@ -241,7 +255,7 @@ static bool serve_write(struct dm *dm, const struct port_entry *e)
 		return false; /* the core's */
 	if (reg->bytes)
 		return serve_bytes_write(dm, e, &ref);
-	const struct dm_region *r = &dm->cls->regions[e->range];
+	const struct dm_region *r = &dm->region[e->range];
 	uint64_t full = width_mask(dm_reg_width(r, reg));
 	uint64_t mask = reg->mask ? reg->mask : full;
 	uint64_t old = reg->field ? dm_reg_get(dm, dm->state, reg, ref.index) : 0;
@@ -253,7 +267,7 @@ static bool serve_write(struct dm *dm, const struct port_entry *e)
 	if (reg->access == DM_RW)
 		v |= old & ~mask & full;
 	dm_reg_put(dm, dm->state, reg, ref.index, reg->access == DM_W1C ? old & ~v : v);
-	struct dm_io io = {.reg = reg,
+	struct dm_io io = {.reg = class_reg(dm, e, reg),
 			   .region = e->range,
 			   .index = ref.index,
 			   .width = e->width,
@@ -271,8 +285,15 @@ bool dm_serve(struct dm *dm, const struct port_entry *e, uint32_t *ret_status, u
 	switch (e->op) {
 	case PORT_OP_READ:
 		return serve_read(dm, e, ret_data);
-	case PORT_OP_WRITE:
-		return serve_write(dm, e);
+	case PORT_OP_WRITE: {
+		dm->vm_asked = 0;
+		bool dirty = serve_write(dm, e);
+		if (dm->vm_asked && !(e->flags & PORT_F_POSTED)) {
+			*ret_status = PORT_STATUS_VM;
+			*ret_data = dm->vm_asked;
+		}
+		return dirty;
+	}
 	case PORT_OP_SYNC:
 		return false;
 	case PORT_OP_RESET:
@@ -383,6 +404,12 @@ void dm_output_consume(struct dm *dm, unsigned channel, size_t n)
 		if (dm->cls->host_done)
 			dm->cls->host_done(dm, dm->state, channel);
 	}
+}
+
+void dm_vm_request(struct dm *dm, enum dm_vm_what what, uint32_t arg)
+{
+	CHECK(dm->cls->vm_requests);
+	dm->vm_asked = PORT_VM(what, arg);
 }
 
 uint64_t dm_keep(struct dm *dm, unsigned i)

@@ -74,6 +74,8 @@ struct dm {
 	const struct dm_env *env;
 	void *ctx;
 	unsigned regions, options, channels;
+	struct dm_region region[DM_MAX_REGIONS + 1]; /* the class's, as the options make them */
+	struct dm_reg *scaled[DM_MAX_REGIONS]; /* their registers, where they differ; else NULL */
 	struct dm_region_map map[DM_MAX_REGIONS];
 	struct dm_shadow_reg *live;
 	unsigned nlive;
@@ -92,6 +94,7 @@ struct dm {
 	void *scratch;
 	size_t scratch_bytes;
 	uint64_t guest_errors;
+	uint64_t vm_asked; /* PORT_VM() of the write that is being served; 0: nothing */
 	uint64_t
 		commits; /* counted by the environment: tells one call of the model from the next */
 	/* the working arena, and the offsets in it */
@@ -108,8 +111,8 @@ int dm_class_check(const struct dm_class *cls, struct err *err);
 /** dm_arena_size - bytes of an arena of @cls. */
 size_t dm_arena_size(const struct dm_class *cls);
 
-/** dm_shadow_pages - shadow pages that @cls wants: for each region with a shadow register its size in pages. */
-unsigned dm_shadow_pages(const struct dm_class *cls);
+/** dm_shadow_pages - shadow pages that @dm wants: for each region with a shadow register its size in pages. */
+unsigned dm_shadow_pages(const struct dm *dm);
 
 /** dm_create - a runner for @cls with options @set[@n]. Gives *@ret, without an arena yet.
  * -EINVAL: a bad class, an unknown option or a bad value, -ENOMEM. */
@@ -202,6 +205,14 @@ unsigned dm_reg_stride(const struct dm_region *region, const struct dm_reg *reg)
 unsigned dm_reg_shadowed(const struct dm_reg *reg);
 /** dm_reg_write_way - 0: forwarded, 1: posted, 2: ignored, 3: doorbell, 4: acknowledges pending events. */
 unsigned dm_reg_write_way(const struct dm_reg *reg);
+
+/** dm_geometry_create - fills dm.region from the class and the options (geometry.c). 0; -EINVAL, -ENOMEM (@err). */
+int dm_geometry_create(struct dm *dm, struct err *err);
+void dm_geometry_destroy(struct dm *dm);
+/** dm_space_set - range @n is in @space, as the config says. -EINVAL: the class does not allow it (@err). */
+int dm_space_set(struct dm *dm, unsigned n, const char *space, struct err *err);
+/** dm_region_spaces - OR of DM_IN(): where the region may be. */
+unsigned dm_region_spaces(const struct dm_region *r);
 
 int dm_maps_create(struct dm *dm, struct err *err);
 void dm_maps_destroy(struct dm *dm);

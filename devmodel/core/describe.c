@@ -75,6 +75,7 @@ static void fill_reg(Outrigger__RegisterDescription *d, const struct dm_region *
 	d->reset = r->reset;
 	d->mask = r->mask ? r->mask : (d->width >= 8 ? ~0ull : (1ull << (d->width * 8)) - 1);
 	d->read_way = borrow(read_way[dm_reg_shadowed(r)]);
+	d->read_acts = r->read_acts;
 	d->write_way = borrow(write_way[dm_reg_write_way(r)]);
 	d->count = dm_reg_count(r);
 	d->stride = dm_reg_stride(region, r);
@@ -96,7 +97,14 @@ static void fill_reg(Outrigger__RegisterDescription *d, const struct dm_region *
 static void fill_region(Outrigger__RegionDescription *d, const struct dm_region *r)
 {
 	d->name = borrow(r->name);
-	d->space = borrow(r->space == DM_PIO ? "pio" : "mmio");
+	static const char *const spaces[] = {"mmio", "pio"};
+	d->space = borrow(spaces[r->space]);
+	d->spaces = need(2, sizeof(*d->spaces));
+	for (unsigned i = 0; i < 2; i++)
+		if (dm_region_spaces(r) & DM_IN(i))
+			d->spaces[d->n_spaces++] = borrow(spaces[i]);
+	d->shift_option = borrow(r->shift_option);
+	d->width_option = borrow(r->width_option);
 	d->size = r->size;
 	d->widths = r->widths;
 	size_t n = 0;
@@ -151,6 +159,17 @@ static void fill_fdt(Outrigger__ModelDescription *m, const struct dm_class *cls)
 	f->hidden = !cls->fdt.node;
 	f->n_compatible = list(cls->fdt.compatible, &f->compatible);
 	f->n_clock_names = list(cls->fdt.clock_names, &f->clock_names);
+	size_t n = 0;
+	while (cls->fdt.props && cls->fdt.props[n].name)
+		n++;
+	f->n_props = n;
+	f->props = need(n, sizeof(*f->props));
+	FILL(f->props, n, outrigger__fdt_prop__init, Outrigger__FdtProp);
+	for (size_t i = 0; i < n; i++) {
+		f->props[i]->name = borrow(cls->fdt.props[i].name);
+		f->props[i]->option = borrow(cls->fdt.props[i].option);
+		f->props[i]->value = cls->fdt.props[i].value;
+	}
 	f->stdout = cls->fdt.can_be_stdout;
 	f->irq_type = borrow(cls->fdt.edge_irq ? "edge-rising" : "level-high");
 	f->dma_coherent = cls->dma;
@@ -186,6 +205,7 @@ Outrigger__ModelDescription *describe_model(const struct dm_class *cls)
 	m->irqs = cls->irqs;
 	m->state_bytes = (uint32_t)dm_arena_size(cls);
 	m->dma = cls->dma;
+	m->vm_requests = cls->vm_requests;
 	size_t n = 0;
 	while (cls->regions[n].name)
 		n++;
@@ -216,6 +236,7 @@ void describe_free(Outrigger__ModelDescription *m)
 			free(r);
 		}
 		free(m->regions[i]->regs);
+		free(m->regions[i]->spaces);
 		free(m->regions[i]);
 	}
 	free(m->regions);
@@ -227,6 +248,9 @@ void describe_free(Outrigger__ModelDescription *m)
 	for (size_t i = 0; i < m->n_controls; i++)
 		free(m->controls[i]);
 	free(m->controls);
+	for (size_t i = 0; i < m->fdt->n_props; i++)
+		free(m->fdt->props[i]);
+	free(m->fdt->props);
 	free(m->fdt->compatible);
 	free(m->fdt->clock_names);
 	free(m->fdt);

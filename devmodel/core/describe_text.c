@@ -13,6 +13,8 @@ static void text_reg(struct dm_text *t, const Outrigger__RegisterDescription *r)
 		     r->width, r->name, r->access, r->read_way, r->write_way, (ull)r->reset);
 	if (r->count > 1)
 		dm_text_addf(t, "  x%u every %u", r->count, r->stride);
+	if (r->read_acts)
+		dm_text_addf(t, "  while %#x is set: forward", r->read_acts);
 	dm_text_addf(t, "  %s\n", r->help);
 	for (size_t i = 0; i < r->n_fields; i++) {
 		const Outrigger__FieldDescription *f = r->fields[i];
@@ -28,9 +30,10 @@ static void text_reg(struct dm_text *t, const Outrigger__RegisterDescription *r)
 
 static void text_model(struct dm_text *t, const Outrigger__ModelDescription *m)
 {
-	dm_text_addf(t, "%s %u: %s\nbuild %s, state %u bytes, %u interrupt line(s)%s\n", m->name,
+	dm_text_addf(t, "%s %u: %s\nbuild %s, state %u bytes, %u interrupt line(s)%s%s\n", m->name,
 		     m->version, m->summary, m->build_id, m->state_bytes, m->irqs,
-		     m->dma ? ", uses guest memory" : "");
+		     m->dma ? ", uses guest memory" : "",
+		     m->vm_requests ? ", may ask for the VM's end or reset" : "");
 	for (size_t i = 0; i < m->n_options; i++) {
 		const Outrigger__OptionDescription *o = m->options[i];
 		dm_text_addf(t, "  option %s (%s", o->name, o->type);
@@ -43,11 +46,15 @@ static void text_model(struct dm_text *t, const Outrigger__ModelDescription *m)
 		dm_text_addf(t, "  system call %s\n", m->syscalls[i]);
 	for (size_t i = 0; i < m->n_regions; i++) {
 		const Outrigger__RegionDescription *r = m->regions[i];
-		dm_text_addf(t, "  region %s: %s, %#llx bytes, access widths", r->name, r->space,
-			     (ull)r->size);
+		dm_text_addf(t, "  region %s: %s%s, %#llx bytes, access widths", r->name, r->space,
+			     r->n_spaces > 1 ? " (or as the config says)" : "", (ull)r->size);
 		for (unsigned w = 1; w <= 8; w *= 2)
 			if (r->widths & w)
 				dm_text_addf(t, " %u", w);
+		if (*r->shift_option)
+			dm_text_addf(t, ", shifted by option %s", r->shift_option);
+		if (*r->width_option)
+			dm_text_addf(t, ", registers as wide as option %s", r->width_option);
 		dm_text_addf(t, "\n");
 		for (size_t k = 0; k < r->n_regs; k++)
 			text_reg(t, r->regs[k]);
@@ -79,6 +86,7 @@ static void json_reg(struct dm_text *t, const Outrigger__RegisterDescription *r)
 	json_pair(t, ", ", "read_way", r->read_way);
 	json_pair(t, ", ", "write_way", r->write_way);
 	dm_text_addf(t, ", \"count\": %u, \"stride\": %u", r->count, r->stride);
+	dm_text_addf(t, ", \"read_acts\": %u", r->read_acts);
 	json_pair(t, ", ", "help", r->help);
 	dm_text_addf(t, ", \"fields\": [");
 	for (size_t i = 0; i < r->n_fields; i++) {
@@ -97,8 +105,9 @@ static void json_model(struct dm_text *t, const Outrigger__ModelDescription *m)
 	dm_text_addf(t, ", \"version\": %u", m->version);
 	json_pair(t, ", ", "summary", m->summary);
 	json_pair(t, ", ", "build_id", m->build_id);
-	dm_text_addf(t, ", \"irqs\": %u, \"state_bytes\": %u, \"dma\": %s", m->irqs, m->state_bytes,
-		     m->dma ? "true" : "false");
+	dm_text_addf(t, ", \"irqs\": %u, \"state_bytes\": %u, \"dma\": %s, \"vm_requests\": %s",
+		     m->irqs, m->state_bytes, m->dma ? "true" : "false",
+		     m->vm_requests ? "true" : "false");
 	json_strings(t, "compatible", m->fdt->n_compatible, m->fdt->compatible);
 	json_strings(t, "syscalls", m->n_syscalls, m->syscalls);
 	dm_text_addf(t, ", \"options\": [");
@@ -117,6 +126,9 @@ static void json_model(struct dm_text *t, const Outrigger__ModelDescription *m)
 		const Outrigger__RegionDescription *r = m->regions[i];
 		json_pair(t, i ? ", {" : "{", "name", r->name);
 		json_pair(t, ", ", "space", r->space);
+		json_strings(t, "spaces", r->n_spaces, r->spaces);
+		json_pair(t, ", ", "shift_option", r->shift_option);
+		json_pair(t, ", ", "width_option", r->width_option);
 		dm_text_addf(t, ", \"size\": %llu, \"widths\": %u, \"registers\": [", (ull)r->size,
 			     r->widths);
 		for (size_t k = 0; k < r->n_regs; k++) {

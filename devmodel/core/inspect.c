@@ -138,11 +138,13 @@ static void add_bytes(struct dm *dm, struct dm_text *t, const struct dm_reg *r)
 static void add_reg(struct dm *dm, struct dm_text *t, unsigned n, const struct dm_reg *r,
 		    unsigned index)
 {
-	const struct dm_region *region = &dm->cls->regions[n];
+	const struct dm_region *region = &dm->region[n];
 	uint64_t v;
 	if (r->read == DM_READ_PURE) {
-		struct dm_io io = {
-			.reg = r, .region = n, .index = index, .width = dm_reg_width(region, r)};
+		struct dm_io io = {.reg = &dm->cls->regions[n].regs[r - region->regs],
+				   .region = n,
+				   .index = index,
+				   .width = dm_reg_width(region, r)};
 		v = dm->cls->read(dm, dm->state, &io);
 	} else {
 		v = dm_reg_get(dm, dm->state, r, index);
@@ -160,7 +162,7 @@ static void add_reg(struct dm *dm, struct dm_text *t, unsigned n, const struct d
 static void add_regions(struct dm *dm, struct dm_text *t)
 {
 	for (unsigned n = 0; n < dm->regions; n++) {
-		const struct dm_region *region = &dm->cls->regions[n];
+		const struct dm_region *region = &dm->region[n];
 		dm_text_addf(t, "%s{\"name\": \"%s\", \"registers\": [", n ? ", " : "",
 			     region->name);
 		t->first = true;

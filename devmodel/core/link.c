@@ -204,6 +204,8 @@ static int configure(struct daemon *d, struct err *err)
 		rc = err_set(err, EINVAL, "%zu options: at most %d", c->n_options, LIMIT_OPTIONS);
 	if (!rc)
 		rc = dm_create(&d->dm, d->cls, &daemon_env, d, set, n, err);
+	for (size_t i = 0; i < c->n_spaces && !rc; i++)
+		rc = dm_space_set(d->dm, (unsigned)i, c->spaces[i], err);
 	if (!rc)
 		rc = open_backends(d, c, err);
 	if (!rc)
@@ -225,6 +227,7 @@ static void fill_rule(Outrigger__RegisterRule *q, const struct dm_region *region
 	q->offset = r->offset;
 	q->width = r->bytes ? r->count : dm_reg_width(region, r);
 	q->read_way = shadow ? dm_reg_shadowed(r) : 0;
+	q->read_acts = shadow ? r->read_acts : 0;
 	q->write_way = dm_reg_write_way(r);
 	q->widths = dm_reg_widths(region, r);
 	q->count = r->bytes ? 1 : dm_reg_count(r);
@@ -258,7 +261,7 @@ static int register_ranges(struct daemon *d, struct err *err)
 	Outrigger__RegisterRule *rules[DM_MAX_REGIONS] = {NULL};
 	int rc = 0;
 	for (unsigned i = 0; i < d->dm->regions; i++) {
-		const struct dm_region *r = &d->cls->regions[i];
+		const struct dm_region *r = &d->dm->region[i];
 		const struct dm_region_map *map = &d->dm->map[i];
 		outrigger__range_request__init(&ranges[i]);
 		ranges[i].space = (char *)(uintptr_t)(r->space == DM_PIO ? "pio" : "mmio");

@@ -134,7 +134,7 @@ const char *dm_reg_find(const struct dm *dm, unsigned region, uint32_t offset, u
 	if (width > 8 || !is_pow2(width))
 		return "no such width";
 	const struct dm_region_map *m = &dm->map[region];
-	const struct dm_region *r = &dm->cls->regions[region];
+	const struct dm_region *r = &dm->region[region];
 	uint32_t slot = offset >> m->shift;
 	if (slot >= m->slots || !m->lut[slot])
 		return "no register there";
@@ -187,7 +187,7 @@ static int map_reg(struct dm_region_map *m, const struct dm_region *r, unsigned 
 
 static int map_region(struct dm *dm, unsigned n, struct err *err)
 {
-	const struct dm_region *r = &dm->cls->regions[n];
+	const struct dm_region *r = &dm->region[n];
 	struct dm_region_map *m = &dm->map[n];
 	unsigned narrow = 8;
 	for (const struct dm_reg *reg = r->regs; reg && reg->name; reg++) {
@@ -246,10 +246,10 @@ static bool region_has_shadow(const struct dm_region *r)
 	return false;
 }
 
-unsigned dm_shadow_pages(const struct dm_class *cls)
+unsigned dm_shadow_pages(const struct dm *dm)
 {
 	uint64_t pages = 0;
-	for (const struct dm_region *r = cls->regions; r && r->name; r++)
+	for (const struct dm_region *r = dm->region; r->name; r++)
 		if (region_has_shadow(r) && r->size <= LIMIT_RANGE_TABLED)
 			pages += align_up(r->size, PORT_PAGE) / PORT_PAGE;
 	return pages <= PORT_MAX_SHADOW_PAGES ? (unsigned)pages : 0;
@@ -257,11 +257,11 @@ unsigned dm_shadow_pages(const struct dm_class *cls)
 
 void dm_shadow_layout(struct dm *dm, unsigned pages)
 {
-	unsigned want = dm_shadow_pages(dm->cls);
+	unsigned want = dm_shadow_pages(dm);
 	bool fits = want && want <= pages;
 	unsigned next = 0;
 	for (unsigned n = 0; n < dm->regions; n++) {
-		const struct dm_region *r = &dm->cls->regions[n];
+		const struct dm_region *r = &dm->region[n];
 		dm->map[n].shadow_page = -1;
 		if (!fits || !region_has_shadow(r) || r->size > LIMIT_RANGE_TABLED)
 			continue;
@@ -276,7 +276,7 @@ static unsigned count_shadow(const struct dm *dm)
 	for (unsigned i = 0; i < dm->regions; i++) {
 		if (dm->map[i].shadow_page < 0)
 			continue;
-		for (const struct dm_reg *reg = dm->cls->regions[i].regs; reg->name; reg++)
+		for (const struct dm_reg *reg = dm->region[i].regs; reg->name; reg++)
 			if (in_shadow(reg))
 				n += reg->bytes ? reg->count / BYTES_CHUNK : dm_reg_count(reg);
 	}
@@ -300,7 +300,7 @@ static void shadow_publish_all(struct dm *dm, dm_shadow_fn fn, void *ctx)
 	dm->live = calloc(n ? n : 1, sizeof(*dm->live));
 	CHECK(dm->live);
 	for (unsigned i = 0; i < dm->regions; i++) {
-		const struct dm_region *r = &dm->cls->regions[i];
+		const struct dm_region *r = &dm->region[i];
 		if (dm->map[i].shadow_page < 0)
 			continue;
 		uint32_t base = (uint32_t)dm->map[i].shadow_page * PORT_PAGE;

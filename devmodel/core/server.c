@@ -196,8 +196,7 @@ static void adopt_answers(struct server *s)
 	for (unsigned v = 0; v < s->port.vcpus; v++) {
 		struct port_completion *c = &s->port.port->comp[v];
 		uint32_t status = *(volatile uint32_t *)&c->status;
-		if (!atomic_load(&c->done) ||
-		    (status != PORT_STATUS_OK && status != PORT_STATUS_ERROR))
+		if (!atomic_load(&c->done) || status < PORT_STATUS_OK || status > PORT_STATUS_VM)
 			continue;
 		*(volatile uint32_t *)&c->epoch = s->port.epoch;
 		atomic_thread_fence(memory_order_seq_cst);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <libfdt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
 
 #define PHANDLE_GIC 1u
@@ -170,13 +171,34 @@ static void add_clock(struct tree *t)
 
 static bool shown(const Outrigger__DeviceConfig *d)
 {
-	return d->fdt && !d->fdt->hidden && d->fdt->node && d->fdt->node[0] && d->n_ranges;
+	return d->fdt && !d->fdt->hidden && d->fdt->node && d->fdt->node[0] && d->n_ranges &&
+	       strcmp(d->ranges[0]->space, "pio") != 0;
 }
 
 static void device_name(const Outrigger__DeviceConfig *d, char name[NODE_NAME])
 {
 	snprintf(name, NODE_NAME, "%.31s@%llx", d->fdt->node,
 		 (unsigned long long)d->ranges[0]->address);
+}
+
+/* The value of a property of one cell: fixed, or an option's. -EINVAL: there is no such number. */
+static int prop_value(const Outrigger__DeviceConfig *d, const Outrigger__FdtProp *p, uint32_t *ret)
+{
+	*ret = p->value;
+	if (!p->option || !p->option[0])
+		return 0;
+	for (size_t i = 0; i < d->n_options; i++) {
+		char *end;
+		if (strcmp(d->options[i]->name, p->option) != 0)
+			continue;
+		errno = 0;
+		unsigned long long v = strtoull(d->options[i]->value, &end, 0);
+		if (errno || end == d->options[i]->value || *end || v > UINT32_MAX)
+			return -EINVAL;
+		*ret = (uint32_t)v;
+		return 0;
+	}
+	return -EINVAL;
 }
 
 static void add_device(struct tree *t, const Outrigger__DeviceConfig *d)
@@ -210,6 +232,11 @@ static void add_device(struct tree *t, const Outrigger__DeviceConfig *d)
 			cells[n] = PHANDLE_CLOCK;
 		prop_cells(t, "clocks", cells, n);
 		prop_strs(t, "clock-names", f->clock_names, f->n_clock_names);
+	}
+	for (size_t i = 0; i < f->n_props; i++) {
+		uint32_t v = 0;
+		CHECK(!prop_value(d, f->props[i], &v)); /* check_devices() has seen it */
+		CELLS(t, f->props[i]->name, v);
 	}
 	if (f->dma_coherent)
 		prop_flag(t, "dma-coherent");
@@ -290,6 +317,16 @@ static int check_devices(const struct fdt_config *cfg, struct err *err)
 				       "%s: its device-tree description is not usable (node "
 				       "\"%s\", %zu compatible strings, %zu clocks)",
 				       d->name, f->node, f->n_compatible, f->n_clock_names);
+		for (size_t k = 0; k < f->n_props; k++) {
+			uint32_t v;
+			const Outrigger__FdtProp *p = f->props[k];
+			if (!p->name[0] || strlen(p->name) > LIMIT_NAME || prop_value(d, p, &v))
+				return err_set(
+					err, EINVAL,
+					"%s: its device-tree property \"%.31s\" has no value "
+					"of 32 bits; option \"%.31s\" is to give it",
+					d->name, p->name, p->option);
+		}
 	}
 	return 0;
 }

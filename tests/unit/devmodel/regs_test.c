@@ -127,7 +127,7 @@ static void shadow_follows_the_fields_and_only_changes_are_stored(void **state)
 {
 	struct dm_test *t = *state;
 	uint32_t v;
-	dm_shadow_layout(t->dm, dm_shadow_pages(&dm_class_toy));
+	dm_shadow_layout(t->dm, dm_shadow_pages(t->dm));
 	dm_shadow_refresh(t->dm, true, store, NULL);
 	memcpy(&v, page + TOY_CONST, 4);
 	assert_int_equal(v, 0x12345678);

@@ -30,6 +30,10 @@ static void serve_one(struct mini_port *mp, const struct port_entry *e)
 			port_line_pulse(pc, 0);
 		if (r == 1)
 			port_shadow_write(pc, 4, 4, e->value);
+		if (r == MINI_REG_VM) {
+			status = PORT_STATUS_VM;
+			data = PORT_VM(e->value >> 16, e->value & 0xffff);
+		}
 	} else {
 		data = mp->reg[r];
 	}
@@ -152,6 +156,7 @@ static void say_hello(struct mini_daemon *d, struct ctl *c, uint32_t epoch)
 /* Register 0 is posted, 1 is read from the shadow page, 2 ignores writes, the rest is forwarded. */
 static void say_ranges(struct mini_daemon *d, struct ctl *c)
 {
+	static char mmio[] = "mmio", pio[] = "pio";
 	Outrigger__RegisterRule rule[3], *rules[3];
 	for (unsigned i = 0; i < 3; i++) {
 		outrigger__register_rule__init(&rule[i]);
@@ -164,7 +169,7 @@ static void say_ranges(struct mini_daemon *d, struct ctl *c)
 	rule[1].read_way = 1;
 	rule[2].write_way = 2;
 	Outrigger__RangeRequest r = OUTRIGGER__RANGE_REQUEST__INIT, *rs[2] = {&r, &r};
-	r.space = (char *)(uintptr_t) "mmio";
+	r.space = d->pio ? pio : mmio;
 	r.size = d->lie == MINI_LIE_SIZE ? MINI_SIZE * 2 : MINI_SIZE;
 	r.widths = 7;
 	r.shadow_page = d->lie == MINI_LIE_SHADOW ? 5 : 0;
@@ -194,6 +199,7 @@ static bool register_all(struct mini_daemon *d, struct ctl *c, uint32_t epoch)
 	say_hello(d, c, epoch);
 	Outrigger__ToDaemon *t = daemon_wait(d, c);
 	bool go = t && t->kind_case == OUTRIGGER__TO_DAEMON__KIND_CONFIGURE;
+	d->pio = go && t->configure->n_spaces && !strcmp(t->configure->spaces[0], "pio");
 	if (t)
 		ctl_free(&t->base);
 	if (!go)

@@ -3,7 +3,8 @@
 /*
  * A daemon as a thread: the consumer of a port, or with dock and control as well. It models eight
  * 32-bit registers: a write stores, a read gives what was stored; register 0 raises line 0 when bit
- * 0 is set, bit 1 is a pulse on line 0; register 1 mirrors into the shadow page.
+ * 0 is set, bit 1 is a pulse on line 0; register 1 mirrors into the shadow page;
+ * a write to register 7 asks the VM for PORT_VM(value >> 16, value & 0xffff).
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,6 +13,7 @@
 #include "proto/port.h"
 
 #define MINI_REGS 8u
+#define MINI_REG_VM 7u
 #define MINI_SIZE 0x1000u
 
 enum mini_mode {
@@ -59,6 +61,7 @@ struct mini_daemon {
 	char dock[108], token[LIMIT_TOKEN + 1];
 	const char *model;
 	enum mini_lie lie;
+	bool pio; /* its range is to be one of I/O ports */
 	struct mini_port port;
 	_Atomic uint32_t die; /* nonzero: end as if killed */
 	_Atomic uint32_t serving;

@@ -114,6 +114,9 @@ static bool record(struct mini_launcher *l, Outrigger__FromHv *m)
 	case OUTRIGGER__HV_EVENT__KIND_RUNNING:
 		snprintf(l->running, sizeof(l->running), "%s", m->event->running);
 		break;
+	case OUTRIGGER__HV_EVENT__KIND_NOTICE:
+		snprintf(l->notice, sizeof(l->notice), "%s", m->event->notice);
+		break;
 	case OUTRIGGER__HV_EVENT__KIND_ERROR:
 		snprintf(l->error, sizeof(l->error), "%s", m->event->error);
 		break;

@@ -26,7 +26,7 @@ struct mini_launcher {
 	Outrigger__VmEnded *ended; /* inside @ended_msg */
 	Outrigger__FromHv *ended_msg;
 	char error[800];
-	char running[128];
+	char running[128], notice[300];
 	char device_state[ML_DEVICES][16];
 	char device_why[ML_DEVICES][200];
 };

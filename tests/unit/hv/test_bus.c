@@ -61,6 +61,12 @@ static void impossible_range_is_refused(void **state)
 	struct bus_range port[] = {range("new", 0xfff8, 16)};
 	port[0].space = BUS_PIO;
 	refused(port, 1, -EINVAL, "new", "wraps");
+	port[0].base = 0xffff;
+	port[0].size = 2;
+	refused(port, 1, -EINVAL, "new", "wraps");
+	port[0].base = 0x10000;
+	port[0].size = 1;
+	refused(port, 1, -EINVAL, "new", "wraps");
 }
 
 static void neighbours_and_spaces_do_not_conflict(void **state)
@@ -82,6 +88,30 @@ static void neighbours_and_spaces_do_not_conflict(void **state)
 	assert_null(bus_lookup(&bus, &c, BUS_PIO, 0x3000, 1));
 	assert_null(bus_lookup(&bus, &c, BUS_MMIO, 0x4001, 1));
 	assert_null(bus_lookup(&bus, &c, BUS_MMIO, 0x1fff, 1));
+	bus_fini(&bus);
+}
+
+static void ports_up_to_the_last_one_are_found(void **state)
+{
+	(void)state;
+	struct bus_range r[] = {range("last", 0xffff, 1), range("com1", 0x3f8, 8),
+				range("reset", 0x64, 1), range("keys", 0x60, 1)};
+	struct bus bus;
+	struct bus_cache c = {0};
+	struct err err = {0};
+	for (unsigned i = 0; i < 4; i++)
+		r[i].space = BUS_PIO;
+	assert_int_equal(bus_init(&bus), 0);
+	assert_int_equal(bus_add(&bus, r, 4, &err), 0);
+	assert_ptr_equal(bus_lookup(&bus, &c, BUS_PIO, 0xffff, 1), &r[0]);
+	assert_null(bus_lookup(&bus, &c, BUS_PIO, 0xffff, 2));
+	assert_ptr_equal(bus_lookup(&bus, &c, BUS_PIO, 0x3ff, 1), &r[1]);
+	assert_null(bus_lookup(&bus, &c, BUS_PIO, 0x3ff, 2));
+	assert_null(bus_lookup(&bus, &c, BUS_PIO, 0x400, 1));
+	assert_ptr_equal(bus_lookup(&bus, &c, BUS_PIO, 0x64, 1), &r[2]);
+	assert_ptr_equal(bus_lookup(&bus, &c, BUS_PIO, 0x60, 1), &r[3]);
+	assert_null(bus_lookup(&bus, &c, BUS_PIO, 0x61, 1));
+	assert_null(bus_lookup(&bus, &c, BUS_MMIO, 0x60, 1));
 	bus_fini(&bus);
 }
 
@@ -142,6 +172,7 @@ int main(void)
 		cmocka_unit_test(conflict_is_refused_whole_and_names_both_owners),
 		cmocka_unit_test(impossible_range_is_refused),
 		cmocka_unit_test(neighbours_and_spaces_do_not_conflict),
+		cmocka_unit_test(ports_up_to_the_last_one_are_found),
 		cmocka_unit_test(access_not_wholly_inside_is_unclaimed),
 		cmocka_unit_test(cache_does_not_outlive_its_table),
 		cmocka_unit_test(unclaimed_accesses_are_counted_by_page),

@@ -142,6 +142,7 @@ static void more_than_configured_is_refused_whole(void **state)
 	BAD(r.rule[1].read_way = 4, "ways");
 	BAD(r.rule[1].write_way = 5, "ways");
 	BAD(r.rule[1].widths = 0, "widths");
+	BAD(r.rule[1].read_acts = 256, "ways");
 	BAD(r.rule[1].read_way = 1, "shadow page -1");
 	BAD((r.q[0].shadow_page = 0, r.rule[1].read_way = 2, r.cfg.shadow_pages = 0),
 	    "shadow page 0");

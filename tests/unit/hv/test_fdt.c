@@ -99,6 +99,47 @@ static bool flag(const void *t, const char *path, const char *name)
 	return fdt_getprop(t, fdt_path_offset(t, path), name, NULL) != NULL;
 }
 
+static void properties_come_from_the_model_and_its_options(void **state)
+{
+	(void)state;
+	struct machine m;
+	struct err err = {0};
+	AUTO_FREE void *t = NULL;
+	AUTO_FREE void *u = NULL;
+	size_t size;
+	Outrigger__FdtProp p[2], *ps[2] = {&p[0], &p[1]};
+	Outrigger__OptionValue o, *os = &o;
+	machine_make(&m);
+	for (unsigned i = 0; i < 2; i++)
+		outrigger__fdt_prop__init(&p[i]);
+	outrigger__option_value__init(&o);
+	p[0].name = text("clock-frequency");
+	p[0].value = 1843200;
+	p[1].name = p[1].option = o.name = text("reg-shift");
+	o.value = text("2");
+	m.fdt[0].n_props = 2;
+	m.fdt[0].props = ps;
+	m.dev[0].n_options = 1;
+	m.dev[0].options = &os;
+	assert_int_equal(fdt_build(&m.cfg, &t, &size, &err), 0);
+	assert_int_equal(cell(t, "/pl011@9000000", "clock-frequency", 0), 1843200);
+	assert_int_equal(cell(t, "/pl011@9000000", "reg-shift", 0), 2);
+	static const char *const bad[] = {"", "two", "0x100000000", "2x"};
+	for (unsigned i = 0; i < 4; i++) {
+		o.value = text(bad[i]);
+		assert_true(fdt_build(&m.cfg, &u, &size, &err) < 0);
+		assert_non_null(strstr(err.msg, "uart0"));
+		assert_non_null(strstr(err.msg, "reg-shift"));
+	}
+	m.dev[0].n_options = 0; /* no such option */
+	assert_true(fdt_build(&m.cfg, &u, &size, &err) < 0);
+	/* What is in I/O ports is not in a device tree's memory. */
+	m.dev[0].n_options = 1;
+	m.range[0].space = text("pio");
+	assert_int_equal(fdt_build(&m.cfg, &u, &size, &err), 0);
+	assert_true(fdt_path_offset(u, "/pl011@9000000") < 0);
+}
+
 static void tree_describes_the_machine(void **state)
 {
 	(void)state;
@@ -238,6 +279,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tree_describes_the_machine),
+		cmocka_unit_test(properties_come_from_the_model_and_its_options),
 		cmocka_unit_test(devices_have_their_addresses_interrupts_and_clocks),
 		cmocka_unit_test(seed_differs_each_time),
 		cmocka_unit_test(unusable_description_is_refused_by_name),

@@ -70,6 +70,30 @@ static void shadow_read_waits_for_posted_writes_unless_waived(void **state)
 	rig_end(&r);
 }
 
+static void a_shadow_read_that_would_act_is_forwarded(void **state)
+{
+	(void)state;
+	struct rig r;
+	uint64_t v = 0;
+	rig_make(&r, POLICY_ONES);
+	r.rules[4] = bus_rule_guard(r.rules[4], 0x1e);
+	rig_start(&r, MINI_GOOD);
+	wr(&r, 1, 0x61);
+	assert_int_equal(rd(&r, 1, 4), 0x61);
+	assert_int_equal(rd(&r, 1, 1), 0x61);
+	assert_int_equal(counters(&r)->reads_shadow, 2);
+	wr(&r, 1, 0x69);
+	assert_false(slot_access_now(r.slot, &r.range, 0, 4, 4, false, &v));
+	assert_int_equal(v, 0);
+	assert_int_equal(rd(&r, 1, 4), 0x69);
+	assert_int_equal(counters(&r)->reads_shadow, 2);
+	assert_int_equal(counters(&r)->reads_forwarded, 1);
+	wr(&r, 1, 0x1e00); /* of the low byte */
+	assert_int_equal(rd(&r, 1, 4), 0x1e00);
+	assert_int_equal(counters(&r)->reads_shadow, 3);
+	rig_end(&r);
+}
+
 static void posted_write_is_served_before_a_later_read(void **state)
 {
 	(void)state;
@@ -257,6 +281,7 @@ int main(void)
 		cmocka_unit_test(doorbell_and_acknowledge_need_no_answer),
 		cmocka_unit_test(access_across_a_register_is_forwarded),
 		cmocka_unit_test(shadow_read_waits_for_posted_writes_unless_waived),
+		cmocka_unit_test(a_shadow_read_that_would_act_is_forwarded),
 		cmocka_unit_test(posted_write_is_served_before_a_later_read),
 		cmocka_unit_test(full_ring_waits_and_loses_nothing),
 		cmocka_unit_test(line_changes_arrive_with_the_answer),

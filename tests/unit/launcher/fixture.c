@@ -84,7 +84,7 @@ static Outrigger__ModelDescription *describe(const char *name, uint64_t size, ui
 	d->n_regions = 1;
 	d->regions = xalloc(1, sizeof(*d->regions));
 	d->regions[0] = r;
-	d->options = xalloc(8, sizeof(*d->options));
+	d->options = xalloc(10, sizeof(*d->options));
 	if (console) {
 		d->options[d->n_options++] = option("chardev", "chardev", "null");
 	} else {
@@ -97,6 +97,16 @@ static Outrigger__ModelDescription *describe(const char *name, uint64_t size, ui
 		d->options[d->n_options]->n_choices = 2;
 		d->options[d->n_options++]->choices = modes;
 	}
+	if (strcmp(name, "uart16") == 0) { /* in either space, its registers as the config says */
+		static char *both[] = {(char *)(uintptr_t) "mmio", (char *)(uintptr_t) "pio"};
+		r->space = t("pio");
+		r->n_spaces = 2;
+		r->spaces = both;
+		r->shift_option = t("reg-shift");
+		r->width_option = t("reg-io-width");
+		d->options[d->n_options++] = option("reg-shift", "u64", "0");
+		d->options[d->n_options++] = option("reg-io-width", "u64", "1");
+	}
 	if (strcmp(name, "virtio-blk") == 0) {
 		d->options[d->n_options] = option("path", "string", "");
 		d->options[d->n_options++]->required = 1;
@@ -106,9 +116,9 @@ static Outrigger__ModelDescription *describe(const char *name, uint64_t size, ui
 
 const struct models *fixture_models(void)
 {
-	static struct model items[5];
-	static const char *names[6];
-	static struct models m = {.items = items, .count = 5, .names = names};
+	static struct model items[6];
+	static const char *names[7];
+	static struct models m = {.items = items, .count = 6, .names = names};
 	if (items[0].name)
 		return &m;
 	items[0] = (struct model){
@@ -122,7 +132,10 @@ const struct models *fixture_models(void)
 	items[3] = (struct model){.name = t("pl031"),
 				  .path = t("/bin/pl031"),
 				  .desc = describe("pl031", 4096, 1, false)};
-	items[4] = (struct model){.name = t("virtio-blk"),
+	items[4] = (struct model){.name = t("uart16"),
+				  .path = t("/bin/uart16"),
+				  .desc = describe("uart16", 8, 1, true)};
+	items[5] = (struct model){.name = t("virtio-blk"),
 				  .path = t("/bin/blk"),
 				  .desc = describe("virtio-blk", 0x200, 1, false)};
 	for (size_t i = 0; i < m.count; i++)

@@ -7,7 +7,7 @@
  * kernel (100 KB), initrd (1000 bytes) and empty (0 bytes). */
 const char *fixture_dir(void);
 
-/** fixture_models - pl011, pl031, virtio-blk, "hollow" (a region of zero length) and "broken" (no
+/** fixture_models - pl011, pl031, uart16 (in either space), virtio-blk, "hollow" (a region of zero length) and "broken" (no
  * description). */
 const struct models *fixture_models(void);
 

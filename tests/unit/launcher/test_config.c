@@ -133,6 +133,118 @@ static void console_pty_becomes_the_first_uarts(void **state)
 	config_fini(&c);
 }
 
+/* A machine with I/O ports, which the config's word for it does not know: the devices are resolved again for it. */
+static const struct machine_block pc_blocks[] = {{"the interrupt controller", 0x20, 2, true},
+						 {NULL, 0, 0, false}};
+static const struct machine_slot pc_slots[] = {{"uart16", 0x3f8, 4, true},
+					       {"uart16", 0x2f8, 3, true},
+					       {"uart16", 0x0a000000, 7, false},
+					       {NULL, 0, 0, false}};
+static const struct machine pc = {.name = "pc",
+				  .ram_base = 0,
+				  .ram_max = 1ull << 40,
+				  .address_bits = 46,
+				  .pio = true,
+				  .spi_count = 24,
+				  .blocks = pc_blocks,
+				  .slots = pc_slots};
+
+static void load_on_pc(struct config *c, const char *yaml, struct diag *ret)
+{
+	struct diag d;
+	fixture_load(c, yaml, NULL, &d); /* aarch64-virt may refuse it */
+	sb_free(&d.text);
+	*ret = (struct diag){.file = c->path};
+	c->machine = &pc;
+	c->memory_bytes = 64 << 20;
+	for (size_t i = 0; i < c->ndevices; i++) {
+		config_device_fini(&c->devices[i]);
+		c->devices[i] = (struct config_device){0};
+		config_device_resolve(c, i, fixture_models(), ret);
+	}
+	config_layout_check(c, ret);
+}
+
+#define DEVS "machine: aarch64-virt\nkernel: kernel\ndevices:\n"
+
+static void ports_are_the_default_where_model_and_machine_have_them(void **state)
+{
+	(void)state;
+	struct config c;
+	struct diag d;
+	load_on_pc(&c,
+		   DEVS "- {name: a, model: uart16}\n- {name: b, model: uart16}\n"
+			"- {name: c, model: uart16, space: mmio}\n"
+			"- {name: d, model: uart16, space: pio, address: 0xfff8, irq: 9}\n"
+			"- {name: e, model: uart16, space: mmio, address: 0x0b000000, irq: 8, "
+			"options: {reg-shift: 2, reg-io-width: 4}}\n",
+		   &d);
+	if (d.errors)
+		fail_msg("%s", sb_str(&d.text));
+	static const struct {
+		uint64_t base, size;
+		bool pio;
+		uint32_t irq;
+	} want[] = {{0x3f8, 8, true, 4},
+		    {0x2f8, 8, true, 3},
+		    {0x0a000000, 8, false, 7},
+		    {0xfff8, 8, true, 9},
+		    {0x0b000000, 32, false, 8}};
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(c.devices[i].ranges[0].base, want[i].base);
+		assert_int_equal(c.devices[i].ranges[0].size, want[i].size);
+		assert_int_equal(c.devices[i].ranges[0].pio, want[i].pio);
+		assert_int_equal(c.devices[i].irqs[0], want[i].irq);
+	}
+	AUTO_SB map = {0};
+	config_layout_print(&c, &map);
+	assert_non_null(strstr(sb_str(&map), "port   0x03f8"));
+	config_fini(&c);
+}
+
+static void on_pc_wrong(const char *yaml, const char *says)
+{
+	struct config c;
+	struct diag d;
+	load_on_pc(&c, yaml, &d);
+	if (!d.errors || !strstr(sb_str(&d.text), says))
+		fail_msg("\"%s\" does not say \"%s\"", sb_str(&d.text), says);
+	sb_free(&d.text);
+	config_fini(&c);
+}
+
+static void ports_that_cannot_be_are_refused(void **state)
+{
+	(void)state;
+	on_pc_wrong(DEVS "- {name: a, model: uart16, address: 0x10000, irq: 1}\n",
+		    "device a: ports 0x10000 to 0x10007 go beyond the last one, 0xffff");
+	on_pc_wrong(
+		DEVS "- {name: a, model: uart16}\n- {name: b, model: uart16, address: 0x3f8, "
+		     "irq: 9}\n",
+		"devices a (ports 0x3f8 to 0x3ff, line 4) and b (ports 0x3f8 to 0x3ff) overlap");
+	on_pc_wrong(DEVS "- {name: a, model: pl031, space: pio, address: 0x70, irq: 8}\n",
+		    "device a: region regs of model pl031 cannot be in I/O ports");
+	on_pc_wrong(DEVS "- {name: a, model: uart16, space: mmio, address: 0x0b000000, irq: 1, "
+			 "options: {reg-shift: 9}}\n",
+		    "device a: option reg-shift: 9 is too much; 0 to 8");
+	on_pc_wrong(DEVS "- {name: a, model: uart16, space: mmio, address: 0x0b000000, irq: 1, "
+			 "options: {reg-io-width: 4}}\n",
+		    "device a: option reg-io-width: 4; registers that are 1 bytes apart");
+}
+
+static void a_machine_without_ports_takes_the_model_in_memory(void **state)
+{
+	(void)state;
+	struct config c;
+	load_ok(&c,
+		DEVS "- {name: a, model: uart16, address: 0x0b000000, irq: 1, options: {reg-shift: "
+		     "2}}\n",
+		NULL);
+	assert_int_equal(c.devices[0].ranges[0].size, 32);
+	assert_false(c.devices[0].ranges[0].pio);
+	config_fini(&c);
+}
+
 static void anchors_and_empty_lists_are_yaml(void **state)
 {
 	struct config c;
@@ -166,6 +278,9 @@ int main(void)
 		cmocka_unit_test(values_reach_the_models_in_plain_units),
 		cmocka_unit_test(overrides_win_over_the_file),
 		cmocka_unit_test(console_pty_becomes_the_first_uarts),
+		cmocka_unit_test(ports_are_the_default_where_model_and_machine_have_them),
+		cmocka_unit_test(ports_that_cannot_be_are_refused),
+		cmocka_unit_test(a_machine_without_ports_takes_the_model_in_memory),
 		cmocka_unit_test(anchors_and_empty_lists_are_yaml),
 		cmocka_unit_test(chardevs),
 	};

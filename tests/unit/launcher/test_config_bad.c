@@ -113,6 +113,10 @@ static const struct bad {
 	 "has no place of its own for a (further) hollow; give address: and irq:", NULL},
 	{RTC "  address: 0x0b000000\n", 4, "key \"irq\" is missing; model pl031 has 1 interrupt",
 	 NULL},
+	{HEAD "devices:\n- {name: u, model: uart16, space: pio, address: 0x3f8, irq: 4}\n", 4,
+	 "device u: machine aarch64-virt has no I/O ports; use space: mmio", NULL},
+	{RTC "  space: port\n", 6, "space: \"port\" is not known; use one of auto, mmio, pio",
+	 NULL},
 	/* interrupts and names */
 	{RTC "  irq: 1\n- name: uart0\n  model: pl011\n", 7,
 	 "devices rtc (line 4) and uart0 both have irq 1", NULL},
