@@ -2,8 +2,8 @@
 # Common part of the system tests (bash; sourced). Usage of a test: NAME.sh BINDIR [FAKE_BINDIR].
 # A private runtime folder and cache keep tests apart; what is left behind is stopped at the end.
 set -u
-bindir=$1
-fakedir=${2:-}
+bindir=$(cd "$1" && pwd) || exit 1
+fakedir=${2:+$(cd "$2" && pwd)}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 tmp=$(mktemp -d /tmp/otest.XXXXXX)
