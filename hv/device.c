@@ -391,6 +391,7 @@ int device_descriptors(struct device *d, int conn, const struct dock_grant *g)
 	fds[DOCK_FD_KICK] = d->slot->kick_fd;
 	fds[DOCK_FD_IRQ] = d->slot->irq_fd;
 	fds[DOCK_FD_BELL] = d->vm->bell_fd;
+	fds[DOCK_FD_TRACE] = d->slot->trace.fd;
 	r.nfds = DOCK_FD_BACKEND;
 	for (size_t i = 0; i < d->cfg->n_backends; i++)
 		if (d->cfg->backends[i]->fd_index >= 0)

@@ -126,6 +126,7 @@ static int device_create(struct vm *vm, unsigned index, struct err *err)
 		.deadline_ns = c->deadline_ns,
 		.vm_requests = c->vm_requests,
 		.state_bytes = c->state_bytes,
+		.clock = &vm->clock,
 		.ops = &device_slot_ops,
 		.opaque = d,
 	};

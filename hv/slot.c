@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hv/slot.h"
+#include "hv/slot_int.h"
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -66,9 +67,11 @@ int slot_create(const struct slot_config *cfg, struct slot **ret, struct err *er
 	s->cfg = *cfg;
 	if (!s->cfg.deadline_ns)
 		s->cfg.deadline_ns = SLOT_DEADLINE_NS;
-	s->port_fd = s->state_fd = s->kick_fd = s->irq_fd = -1;
+	s->port_fd = s->state_fd = s->kick_fd = s->irq_fd = s->trace.fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	int rc = slot_make_fds(s, err);
+	if (!rc)
+		rc = slot_trace_create(s, err);
 	if (rc) {
 		slot_destroy(s);
 		return rc;
@@ -86,6 +89,7 @@ void slot_destroy(struct slot *s)
 {
 	if (!s)
 		return;
+	slot_trace_destroy(s);
 	if (s->pp.port)
 		munmap(s->pp.port, s->port_bytes);
 	fd_close(&s->port_fd);

@@ -20,7 +20,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "hv/bus.h"
+#include "hv/guest_clock.h"
 #include "proto/port.h"
+#include "proto/trace.h"
 
 /** enum slot_state - zero is invalid. */
 enum slot_state {
@@ -72,6 +74,8 @@ struct slot_config {
 	bool restart;		 /* a daemon that dies is followed by another one */
 	bool vm_requests;	 /* the model may answer PORT_STATUS_VM */
 	uint32_t state_bytes;	 /* arena of the model */
+	/* of the times in traces; NULL: CLOCK_MONOTONIC */
+	const struct guest_clock *clock;
 	const struct slot_ops *ops;
 	void *opaque;
 };
@@ -82,7 +86,16 @@ struct slot_vcpu {
 	_Alignas(64) uint64_t forwards; /* own thread: which accesses are timed */
 	_Atomic uint32_t
 		kicks; /* odd while inside the write(2) of a kick; read by slot_kick_stuck() */
-	uint32_t kicks_looked; /* control thread: what slot_kick_stuck() saw last */
+	uint32_t kicks_looked;	/* control thread: what slot_kick_stuck() saw last */
+	struct trace_writer tw; /* own thread */
+};
+
+/** struct slot_trace - the slot's trace area (hv/slot_trace.c). */
+struct slot_trace {
+	struct trace_area *area; /* mapping; hv only writes to it */
+	size_t bytes;
+	int fd;
+	struct trace_writer lines; /* slot.lock */
 };
 
 struct copy;
@@ -107,6 +120,7 @@ struct slot {
 		[PORT_MAX_LINES]; /* lock: level last handed on, as PORT_LINE_LOW or _HIGH */
 	uint32_t line_edges[PORT_MAX_LINES];
 	char why[160]; /* lock: reason of dead and quarantined */
+	struct slot_trace trace;
 	struct slot_vcpu pv[PORT_MAX_VCPUS];
 };
 

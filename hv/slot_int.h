@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Between slot_access.c (the ways of an access) and slot_wait.c (asking the daemon and waiting for it) only. Any vCPU thread. */
+/* Between the slot's files only: slot_access.c (the ways of an access), slot_wait.c (asking the daemon and waiting for it),
+ * slot_trace.c (what happens, for who watches). Any vCPU thread, where nothing else is said. */
 #include "hv/slot.h"
 
 /* With one vCPU there is one writer, and no locked add is needed. (The control thread's counters
@@ -14,6 +15,9 @@ static inline void slot_count(struct slot *s, _Atomic uint64_t *c)
 		atomic_fetch_add_explicit(c, 1, memory_order_relaxed);
 }
 
+/** slot_trace_create / slot_trace_destroy - the trace area of a slot; the latter takes half-made ones. Control thread. */
+int slot_trace_create(struct slot *s, struct err *err);
+void slot_trace_destroy(struct slot *s);
 /** slot_policy_answer - the answer when there is nobody to ask. */
 enum access_result slot_policy_answer(struct slot *s, unsigned len, bool is_write, uint64_t *data);
 /** slot_nonsense - the daemon wrote @what into its port: quarantined. */

@@ -15,7 +15,7 @@
 #include "proto/limits.h"
 
 #define DOCK_MAGIC 0x4b434f44u /* "DOCK" */
-#define DOCK_VERSION 2u
+#define DOCK_VERSION 3u
 
 /** struct dock_request - daemon to hv, one packet, no descriptors. */
 struct dock_request {
@@ -32,8 +32,9 @@ enum dock_fd {
 	DOCK_FD_KICK = 2,  /* eventfd hv -> daemon: the ring has entries */
 	DOCK_FD_IRQ = 3,   /* eventfd daemon -> hv: line words changed */
 	DOCK_FD_BELL = 4,  /* memfd: struct bell (proto/bell.h) */
+	DOCK_FD_TRACE = 5, /* memfd: struct trace_area (proto/trace.h) */
 	DOCK_FD_BACKEND =
-		5, /* host descriptors of the device's options, then those of its memory grants */
+		6, /* host descriptors of the device's options, then those of its memory grants */
 };
 
 /** struct dock_reply - hv to daemon. @status: 0 or a positive errno; then @reason says why. */

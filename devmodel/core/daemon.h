@@ -10,6 +10,7 @@
 #include "devmodel/core/waiting.h"
 #include "proto/ctl.h"
 #include "proto/dock.h"
+#include "proto/trace.h"
 #include "vring/vring.h"
 
 /** struct daemon_args - the command line. Borrowed. */
@@ -35,6 +36,7 @@ struct daemon {
 	unsigned nfds;
 	uint32_t epoch;
 	char device[LIMIT_NAME + 1];
+	struct trace_area *trace; /* of the slot, checked; mapped for as long as we live */
 	uint64_t clock_offset_ns; /* guest time = CLOCK_MONOTONIC - this */
 	uint64_t timer_armed_ns;  /* monotonic; UINT64_MAX: off */
 	bool resumed;		  /* went on from a committed state */
@@ -49,7 +51,8 @@ struct daemon {
 /** struct mappings - the shared objects of the slot. */
 struct mappings {
 	void *port, *state, *bell;
-	size_t port_size, state_size, bell_size;
+	struct trace_area *trace; /* checked */
+	size_t port_size, state_size, bell_size, trace_size;
 };
 
 /** link_up - docks, shakes hands and sandboxes; when it returns 0, the daemon serves. -Exxx with @err. */

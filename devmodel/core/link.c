@@ -302,7 +302,7 @@ static int map_fd(int fd, const char *what, void **ret, size_t *ret_size, struct
 	return 0;
 }
 
-/* Maps port and state and closes their descriptors. */
+/* Maps port, state, bell and trace area, and closes their descriptors. */
 static int map_objects(struct daemon *d, struct mappings *m, struct err *err)
 {
 	int rc = map_fd(d->fds[DOCK_FD_PORT], "port", &m->port, &m->port_size, err);
@@ -313,9 +313,17 @@ static int map_objects(struct daemon *d, struct mappings *m, struct err *err)
 	const struct bell *b = m->bell;
 	if (!rc && (m->bell_size < sizeof(*b) || b->magic != BELL_MAGIC))
 		rc = err_set(err, EPROTO, "the bell is none");
+	void *trace = NULL;
+	if (!rc)
+		rc = map_fd(d->fds[DOCK_FD_TRACE], "trace area", &trace, &m->trace_size, err);
+	if (!rc && trace_area_check(trace, m->trace_size))
+		rc = err_set(err, EPROTO, "the trace area is none of version %u", TRACE_VERSION);
+	if (!rc)
+		d->trace = m->trace = trace;
 	fd_close(&d->fds[DOCK_FD_PORT]);
 	fd_close(&d->fds[DOCK_FD_STATE]);
 	fd_close(&d->fds[DOCK_FD_BELL]);
+	fd_close(&d->fds[DOCK_FD_TRACE]);
 	return rc;
 }
 

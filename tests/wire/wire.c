@@ -134,10 +134,14 @@ struct wire *wire_create(const char *exe)
 	w->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->bell_fd = memfd_create_sized("bell", PORT_PAGE);
-	CHECK(w->port_fd >= 0 && w->state_fd >= 0 && w->kick_fd >= 0 && w->irq_fd >= 0 &&
-	      w->bell_fd >= 0);
+	w->trace_bytes = trace_area_bytes(2);
+	w->trace_fd = memfd_create_sized("trace", w->trace_bytes);
+	CHECK(w->trace_fd >= 0 && w->port_fd >= 0 && w->state_fd >= 0 && w->kick_fd >= 0 &&
+	      w->irq_fd >= 0 && w->bell_fd >= 0);
 	w->bell = map(w->bell_fd, PORT_PAGE);
 	w->bell->magic = BELL_MAGIC;
+	w->trace = map(w->trace_fd, w->trace_bytes);
+	trace_area_init(w->trace, 2, "dev0");
 	port_init(&w->pp, map(w->port_fd, port_size(pages)), 2, LINES, pages, "dev0");
 	w->state = map(w->state_fd, w->state_bytes);
 	if (w->desc->dma) {
@@ -178,10 +182,12 @@ void wire_destroy(struct wire *w)
 	munmap(w->pp.port, w->pp.port->hdr.size);
 	munmap(w->state, w->state_bytes);
 	munmap(w->bell, PORT_PAGE);
+	munmap(w->trace, w->trace_bytes);
 	if (w->ram)
 		munmap(w->ram - PORT_PAGE, RAM_BYTES + 2 * PORT_PAGE);
-	int *fds[] = {&w->dock_fd, &w->conn_fd, &w->port_fd, &w->state_fd, &w->kick_fd, &w->irq_fd,
-		      &w->host_fd, &w->dev_fd,	&w->bell_fd, &w->ram_fd,   &w->disk_fd};
+	int *fds[] = {&w->dock_fd, &w->conn_fd, &w->port_fd, &w->state_fd,
+		      &w->kick_fd, &w->irq_fd,	&w->host_fd, &w->dev_fd,
+		      &w->bell_fd, &w->ram_fd,	&w->disk_fd, &w->trace_fd};
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		fd_close(fds[i]);
 	unlink(w->dock_path);
@@ -212,7 +218,8 @@ static void answer_at_dock(struct wire *w)
 		fd_close(&w->conn_fd);
 		return;
 	}
-	int fds[DOCK_FD_BACKEND + 4] = {w->port_fd, w->state_fd, w->kick_fd, w->irq_fd, w->bell_fd};
+	int fds[DOCK_FD_BACKEND + 4] = {w->port_fd, w->state_fd, w->kick_fd,
+					w->irq_fd,  w->bell_fd,	 w->trace_fd};
 	snprintf(r.control_url, sizeof(r.control_url), "%s", w->url);
 	r.epoch = w->epoch = port_epoch_begin(&w->pp);
 	r.nfds = DOCK_FD_BACKEND;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include "proto/bell.h"
+#include "proto/trace.h"
 #include "proto/ctl.h"
 #include "proto/dock.h"
 #include "proto/port.h"
@@ -50,6 +51,9 @@ struct wire {
 	const char *const *options;    /* further ones: name, value, ..., NULL; NULL: none */
 	struct bell *bell;
 	int bell_fd;
+	struct trace_area *trace;
+	size_t trace_bytes;
+	int trace_fd;
 	/* models with dma: guest memory, mapped between two pages that nobody may touch */
 	uint8_t *ram;
 	uint64_t ram_gpa, ram_bytes;
