@@ -92,7 +92,7 @@ static int dock_once(struct dock_side *d, const char *token, struct dock_reply *
 static void dock_hands_over_descriptors_and_names_the_peer(void **state)
 {
 	(void)state;
-	struct dock_side d = {.send_fds = 5};
+	struct dock_side d = {.send_fds = DOCK_FD_BACKEND};
 	struct dock_reply rep;
 	struct err err;
 	int fds[8];
@@ -102,7 +102,7 @@ static void dock_hands_over_descriptors_and_names_the_peer(void **state)
 	assert_int_equal(strlen(token), LIMIT_TOKEN);
 	int c = dock_once(&d, token, &rep, fds, 8, &n, &err);
 	assert_true(c >= 0);
-	assert_int_equal(n, 5);
+	assert_int_equal(n, DOCK_FD_BACKEND);
 	assert_int_equal(d.err, 0);
 	assert_int_equal(d.pid, getpid());
 	assert_string_equal(d.got.token, token);
