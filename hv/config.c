@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hv/config.h"
 #include "base/bytes.h"
+#include "hv/board.h"
 #include "proto/limits.h"
 #include <ctype.h>
 #include <errno.h>
@@ -86,7 +87,7 @@ static int check_range(const Outrigger__DeviceConfig *d, const Outrigger__RangeC
 		return err_set(err, EINVAL,
 			       "%s: the address space \"%s\" is unknown; mmio or pio is", d->name,
 			       r->space);
-	if (pio && !strcmp(machine, "aarch64-virt"))
+	if (pio && !board_find(machine)->has_pio)
 		return err_set(err, EINVAL, "%s: the machine %s has no port I/O", d->name, machine);
 	if (r->size > UINT32_MAX)
 		return err_set(err, EINVAL,
@@ -154,9 +155,9 @@ int config_check(const Outrigger__VmConfig *c, unsigned nfds, struct err *err)
 	int rc = check_name("VM", c->name, err);
 	if (rc)
 		return rc;
-	if (strcmp(c->machine, "aarch64-virt") != 0 && strcmp(c->machine, "fake") != 0)
-		return err_set(err, EINVAL, "the machine \"%s\" is unknown; aarch64-virt is known",
-			       c->machine);
+	if (!board_find(c->machine))
+		return err_set(err, EINVAL, "the machine \"%s\" is unknown; %s known", c->machine,
+			       board_names());
 	if (!c->cpus || c->cpus > LIMIT_VCPUS)
 		return err_set(err, EINVAL, "%u CPUs; 1 to %d are possible", c->cpus, LIMIT_VCPUS);
 	if (c->memory_bytes < MEMORY_MIN || c->memory_bytes > MEMORY_MAX ||

@@ -208,7 +208,11 @@ int copy_create(const char *name, const struct mem *mem, const struct copy_ops *
 	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->channel_fd = c->kick_fd = c->wake_fd = c->epoll_fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
-	c->mem = (struct vring_mem){.n = 1, .win[0] = {mem->base.v, mem->size, mem->hva, true}};
+	struct mem_block b[MEM_BLOCKS];
+	c->mem.n = mem_blocks(mem, b);
+	for (unsigned i = 0; i < c->mem.n; i++)
+		c->mem.win[i] = (struct vring_window){b[i].base, b[i].size,
+						      mem->hva + b[i].offset, true};
 	c->ops = ops;
 	c->opaque = opaque;
 	int rc = channel_create(c, err);

@@ -118,6 +118,26 @@ int device_hello_check(const struct device *d, const Outrigger__Hello *h, uint32
 	return 0;
 }
 
+/* Guest memory (all blocks are of one descriptor), or the channel of the copier. How many. */
+static size_t device_grants(const struct device *d, int32_t fd_index, Outrigger__Grant *grant,
+			    Outrigger__Grant **ptrs)
+{
+	struct mem_block b[MEM_BLOCKS] = {{.size = COPY_CHANNEL_BYTES}};
+	unsigned n = d->copy ? 1 : 0;
+	if (device_maps_memory(d))
+		n = mem_blocks(&d->vm->mem, b);
+	for (unsigned i = 0; i < n; i++) {
+		outrigger__grant__init(&grant[i]);
+		grant[i].gpa = b[i].base;
+		grant[i].bytes = b[i].size;
+		grant[i].offset = b[i].offset;
+		grant[i].fd_index = fd_index;
+		grant[i].writable = true;
+		ptrs[i] = &grant[i];
+	}
+	return n;
+}
+
 int device_configure(struct device *d, struct ctl *ctl, const Outrigger__SwapRequest *set,
 		     bool standby)
 {
@@ -141,19 +161,13 @@ int device_configure(struct device *d, struct ctl *ctl, const Outrigger__SwapReq
 		spaces[i] = d->cfg->ranges[i]->space;
 	c.n_spaces = d->cfg->n_ranges;
 	c.spaces = spaces;
-	Outrigger__Grant grant = OUTRIGGER__GRANT__INIT, *grants = &grant;
-	grant.fd_index = next - DOCK_FD_BACKEND;
-	grant.writable = true;
-	c.grants = &grants;
-	if (device_maps_memory(d)) {
-		grant.gpa = d->vm->mem.base.v;
-		grant.bytes = d->vm->mem.size;
-		c.n_grants = 1;
-	} else if (d->copy) {
-		grant.bytes = COPY_CHANNEL_BYTES;
-		c.n_grants = 1;
+	Outrigger__Grant grant[MEM_BLOCKS], *grants[MEM_BLOCKS];
+	int32_t grant_fd = next - DOCK_FD_BACKEND;
+	c.grants = grants;
+	c.n_grants = device_grants(d, grant_fd, grant, grants);
+	if (d->copy) {
 		c.dma_copy = true;
-		c.copy_kick_fd_index = grant.fd_index + 1;
+		c.copy_kick_fd_index = grant_fd + 1;
 	}
 	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
 	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_CONFIGURE;

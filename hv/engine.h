@@ -76,7 +76,8 @@ struct engine_vm_config {
 /** struct engine_boot - state of a vCPU after reset: entry point and the first argument registers. */
 struct engine_boot {
 	uint64_t entry;
-	uint64_t args[4]; /* aarch64: x0..x3 */
+	uint64_t args[4]; /* aarch64: x0..x3; x86_64: see hv/arch/x86_64/board.h */
+	uint32_t mode;	  /* the architecture's own: the state of the CPU at the entry; 0 where there is one only */
 	bool powered_on;  /* secondaries wait for PSCI CPU_ON inside vcpu_run() */
 };
 
@@ -103,12 +104,13 @@ struct engine_ops {
 	void (*vcpu_reset)(struct engine_vcpu *ev, const struct engine_boot *boot);
 	/** vcpu_run - runs until an exit. Returns with @exit filled; never fails otherwise. Blocks. */
 	void (*vcpu_run)(struct engine_vcpu *ev, struct vm_exit *exit);
-	/** vcpu_abort - the pending MMIO exit ends in an external abort instead of data. Own thread. */
+	/** vcpu_abort - the pending MMIO exit ends in an external abort instead of data; where the architecture has none, a read
+	 * gives all-ones. Own thread. */
 	void (*vcpu_abort)(struct engine_vcpu *ev);
 	/** vcpu_kick - makes a vcpu_run() in progress, or else the next one, return EXIT_KICKED. Any thread,
 	 * async-signal-safe. */
 	void (*vcpu_kick)(struct engine_vcpu *ev);
-	/** irq_line - sets the level of line @irq (aarch64: SPI number, INTID = 32 + irq). Any thread. */
+	/** irq_line - sets the level of line @irq (aarch64: SPI number, INTID = 32 + irq; x86_64: GSI). Any thread. */
 	void (*irq_line)(struct engine_vm *evm, unsigned irq, bool level);
 	/** irq_pulse - one edge on line @irq. Any thread. */
 	void (*irq_pulse)(struct engine_vm *evm, unsigned irq);

@@ -17,8 +17,8 @@
 
 #define EXIT_USAGE 2
 
-/* hv/arch/aarch64/soft/ */
-extern const struct engine_ops soft_engine;
+/* hv/arch/aarch64/soft/, hv/arch/x86_64/kvm/ */
+extern const struct engine_ops soft_engine, kvm_x86_64_engine;
 
 static const char usage[] =
 	"outrigger-hv: the core of one virtual machine: memory, vCPUs, bus, interrupts\n"
@@ -118,6 +118,7 @@ int main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 2);
 	ctl_setup();
 	engine_register(&soft_engine);
+	engine_register(&kvm_x86_64_engine);
 	if (launch_receive(sock, &launch, &err)) {
 		fprintf(stderr, "outrigger-hv: %s\n", err.msg);
 		return EXIT_USAGE;

@@ -8,6 +8,26 @@
 
 #define MEM_PAGE 4096u
 
+int mem_init_layout(struct mem *m, const struct mem_layout *l, uint64_t size, struct err *err)
+{
+	int rc = mem_init(m, gpa(l->base), size, err);
+	m->hole = gpa(l->hole);
+	m->hole_bytes = l->hole_bytes;
+	return rc;
+}
+
+unsigned mem_blocks(const struct mem *m, struct mem_block ret[MEM_BLOCKS])
+{
+	uint64_t low = m->hole.v - m->base.v;
+	if (!m->hole_bytes || low >= m->size) {
+		ret[0] = (struct mem_block){m->base.v, m->size, 0};
+		return 1;
+	}
+	ret[0] = (struct mem_block){m->base.v, low, 0};
+	ret[1] = (struct mem_block){m->hole.v + m->hole_bytes, m->size - low, low};
+	return 2;
+}
+
 int mem_init(struct mem *m, gpa_t base, uint64_t size, struct err *err)
 {
 	*m = (struct mem){.fd = -1, .base = base, .size = size};
@@ -47,10 +67,14 @@ void mem_fini(struct mem *m)
 
 uint8_t *mem_at(const struct mem *m, gpa_t addr, uint64_t len)
 {
-	uint64_t off = addr.v - m->base.v;
-	if (addr.v < m->base.v || off > m->size || len > m->size - off)
-		return NULL;
-	return m->hva + off;
+	struct mem_block b[MEM_BLOCKS];
+	unsigned n = mem_blocks(m, b);
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t off = addr.v - b[i].base;
+		if (addr.v >= b[i].base && off <= b[i].size && len <= b[i].size - off)
+			return m->hva + b[i].offset + off;
+	}
+	return NULL;
 }
 
 int mem_write(const struct mem *m, gpa_t addr, const void *buf, uint64_t len)

@@ -126,11 +126,8 @@ static bool access_exit(struct vcpu *v, enum bus_space space, struct vm_exit *x)
 
 static void boot_state(struct vcpu *v, struct engine_boot *b)
 {
-	*b = (struct engine_boot){
-		.entry = v->vm->layout.entry,
-		.args = {v->vm->layout.dtb},
-		.powered_on = v->index == 0,
-	};
+	*b = v->vm->boot;
+	b->powered_on = v->index == 0;
 }
 
 /* All vCPUs are parked; this one does the work. False: the VM ends. */

@@ -4,8 +4,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "hv/arch/aarch64/board.h"
-#include "hv/arch/aarch64/fdt.h"
 #include "hv/device.h"
 #include "hv/engine_table.h"
 #include "hv/pause.h"
@@ -73,50 +71,23 @@ static bool end_get(struct vm *vm, struct vm_end *ret)
 
 /* ---- images ---- */
 
-static int load_dtb(struct vm *vm, struct err *err)
+static int config_fd(const struct vm *vm, int32_t index)
 {
-	const Outrigger__VmConfig *c = vm->cfg;
-	struct fdt_config f = {
-		.ram_base = vm->mem.base.v,
-		.ram_size = vm->mem.size,
-		.cpus = c->cpus,
-		.bootargs = c->cmdline,
-		.initrd_start = vm->layout.initrd_start,
-		.initrd_end = vm->layout.initrd_end,
-		.n_devices = c->n_devices,
-		.devices = c->devices,
-	};
-	AUTO_FREE void *blob = NULL;
-	size_t size = 0;
-	int rc = fdt_build(&f, &blob, &size, err);
-	if (!rc)
-		rc = boot_place_dtb(&vm->mem, &vm->layout, blob, size, err);
-	if (!rc && c->dtb_out_fd_index >= 0) {
-		int fd = vm->fds[c->dtb_out_fd_index];
-		if (pwrite(fd, blob, size, 0) < 0 && errno == ESPIPE)
-			rc = fd_write_all(fd, blob, size);
-		if (rc)
-			log_warn("cannot write the device tree out: %s", strerror(-rc));
-		rc = 0;
-	}
-	return rc;
+	return index < 0 ? -1 : vm->fds[index];
 }
 
 int vm_load_images(struct vm *vm, struct err *err)
 {
 	const Outrigger__VmConfig *c = vm->cfg;
-	if (vm->fake)
-		return 0;
-	struct boot_source src = {
-		.kernel_fd = c->kernel_fd_index < 0 ? -1 : vm->fds[c->kernel_fd_index],
-		.initrd_fd = c->initrd_fd_index < 0 ? -1 : vm->fds[c->initrd_fd_index],
-		.kernel_path = c->kernel_path,
-		.initrd_path = c->initrd_path,
+	struct board_images in = {
+		.cfg = c,
+		.kernel_fd = config_fd(vm, c->kernel_fd_index),
+		.initrd_fd = config_fd(vm, c->initrd_fd_index),
+		.tables_fd = config_fd(vm, c->dtb_out_fd_index),
 	};
 	if (atomic_load(&vm->first_instruction_ns))
 		mem_clear(&vm->mem);
-	int rc = boot_load(&vm->mem, &src, &vm->layout, err);
-	return rc ? rc : load_dtb(vm, err);
+	return vm->board->load(&vm->mem, &in, &vm->boot, err);
 }
 
 static void *boot_main(void *arg)
@@ -132,36 +103,35 @@ static void *boot_main(void *arg)
 
 static int create_board(struct vm *vm, struct err *err)
 {
-	const Outrigger__VmConfig *c = vm->cfg;
-	int rc = mem_init(&vm->mem, gpa(BOARD_RAM_BASE), c->memory_bytes, err);
+	struct mem_block b[MEM_BLOCKS];
+	vm->board = board_find(vm->cfg->machine);
+	int rc = mem_init_layout(&vm->mem, &vm->board->ram, vm->cfg->memory_bytes, err);
+	unsigned n = mem_blocks(&vm->mem, b);
 	if (!rc)
 		rc = bus_init(&vm->bus);
-	if (!rc)
-		rc = bus_reserve(&vm->bus, BUS_MMIO, BOARD_RAM_BASE, c->memory_bytes,
-				 "guest memory", err);
-	if (!rc)
-		rc = bus_reserve(&vm->bus, BUS_MMIO, BOARD_GICD_BASE, BOARD_GICD_SIZE,
-				 "the interrupt distributor", err);
-	if (!rc)
-		rc = bus_reserve(&vm->bus, BUS_MMIO, BOARD_GICR_BASE, BOARD_GICR_SIZE_MAX,
-				 "the interrupt redistributors", err);
-	irq_init(&vm->irqs, BOARD_SPI_COUNT);
+	for (unsigned i = 0; i < n && !rc; i++)
+		rc = bus_reserve(&vm->bus, BUS_MMIO, b[i].base, b[i].size, "guest memory", err);
+	for (const struct board_range *r = vm->board->ranges; r->size && !rc; r++)
+		rc = bus_reserve(&vm->bus, r->space, r->base, r->size, r->what, err);
+	irq_init(&vm->irqs, vm->board->irq_count);
 	return rc;
 }
 
 static int create_engine(struct vm *vm, struct err *err)
 {
-	int rc = engine_choose(vm->cfg->engine, vm->fake ? "any" : "aarch64", &vm->ops,
-			       &vm->engine_why, err);
+	struct mem_block b[MEM_BLOCKS];
+	unsigned n = mem_blocks(&vm->mem, b);
+	int rc = engine_choose(vm->cfg->engine, vm->board->isa, &vm->ops, &vm->engine_why, err);
 	if (rc)
 		return rc;
-	vm->emem = (struct engine_mem){
-		.gpa = vm->mem.base.v, .size = vm->mem.size, .hva = vm->mem.hva};
+	for (unsigned i = 0; i < n; i++)
+		vm->emem[i] = (struct engine_mem){
+			.gpa = b[i].base, .size = b[i].size, .hva = vm->mem.hva + b[i].offset};
 	vm->ecfg = (struct engine_vm_config){
 		.cpus = vm->cfg->cpus,
 		.clock = &vm->clock,
-		.mem = &vm->emem,
-		.mem_count = 1,
+		.mem = vm->emem,
+		.mem_count = n,
 		.mmio_now = vcpu_mmio_now,
 		.bell = vm->bell,
 		.lines = vm_lines,
@@ -224,7 +194,6 @@ int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, str
 	vm->state = VM_STARTING;
 	vm->notify_fd = vm->irq_epoll = vm->dock_fd = vm->bell_fd = -1;
 	vm->created_ns = clock_now_ns();
-	vm->fake = !strcmp(cfg->machine, "fake");
 	pthread_mutex_init(&vm->end_lock, NULL);
 	pthread_mutex_init(&vm->reset_lock, NULL);
 	pthread_cond_init(&vm->reset_cond, NULL);

@@ -15,8 +15,8 @@
 #include <stdatomic.h>
 #include <uv.h>
 #include "control.pb-c.h"
-#include "hv/arch/aarch64/boot.h"
 #include "base/log.h"
+#include "hv/board.h"
 #include "hv/bus.h"
 #include "hv/config.h"
 #include "hv/engine.h"
@@ -110,7 +110,7 @@ struct vm {
 	const char *engine_why;
 	struct engine_vm *evm;
 	struct engine_vm_config ecfg;
-	struct engine_mem emem;
+	struct engine_mem emem[MEM_BLOCKS];
 	struct guest_clock clock;
 	struct bell *bell;
 	int bell_fd;
@@ -118,9 +118,8 @@ struct vm {
 	struct bus bus;
 	struct irq_table irqs;
 	enum unclaimed_policy unclaimed;
-	bool fake; /* machine "fake": no images */
-	struct boot_layout
-		layout; /* boot thread, then fixed; a reset rewrites it with all vCPUs parked */
+	const struct board *board;
+	struct engine_boot boot; /* boot thread, then fixed; a reset rewrites it with all vCPUs parked */
 
 	struct device *devices;
 	unsigned n_devices;

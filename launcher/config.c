@@ -342,7 +342,7 @@ int config_load(struct config *c, const char *path, const struct config_override
 	int r = config_tree(c, over, models, d);
 	if (r < 0)
 		return r;
-	c->machine = &machine_aarch64_virt; /* the only word the schema knows */
+	c->machine = machine_find(config_machine_name(c->raw->machine));
 	resolve_vm(c, d);
 	c->ndevices = c->raw->devices_count;
 	c->devices = xalloc(c->ndevices, sizeof(*c->devices));

@@ -136,6 +136,7 @@ int config_schema_load(const struct config_schema *s, const struct ynode *root,
 void config_schema_free(const struct config_schema *s, struct config_raw *raw);
 /** config_schema_option - index of option @name in raw_device.options, or -1. */
 int config_schema_option(const struct config_schema *s, const char *name);
+const char *config_machine_name(int machine);
 const char *config_engine_name(int engine);
 const char *config_unclaimed_name(int policy);
 const char *config_failure_name(int policy);

@@ -271,7 +271,7 @@ static bool default_place(const struct config *c, size_t index, const char *mode
 	for (uint32_t i = 0; i < m->row_count; i++) {
 		if (!address_taken(c, index, false, m->row_base + i * m->row_stride)) {
 			*address = m->row_base + i * m->row_stride;
-			*irq = m->row_irq + i;
+			*irq = m->row_irqs ? m->row_irqs[i] : m->row_irq + i;
 			return true;
 		}
 	}

@@ -17,14 +17,28 @@ struct place {
 	unsigned region;
 };
 
+/* What @ram, all of the memory, is with the machine's hole in it: one place or two. */
+static size_t ram_split(const struct machine *m, struct place ram[2])
+{
+	uint64_t low = m->hole - m->ram_base;
+	if (!m->hole_size || ram[0].size <= low)
+		return 1;
+	ram[1] = ram[0];
+	ram[1].base = m->hole + m->hole_size;
+	ram[1].size -= low;
+	ram[0].size = low;
+	return 2;
+}
+
 static size_t places_collect(const struct config *c, struct place **ret)
 {
 	const struct machine *m = c->machine;
 	size_t n = 0;
-	struct place *p = xalloc(c->ndevices * LIMIT_RANGES + 16, sizeof(*p));
+	struct place *p = xalloc(c->ndevices * LIMIT_RANGES + 24, sizeof(*p));
 	for (const struct machine_block *b = m->blocks; b->what; b++)
 		p[n++] = (struct place){b->base, b->size, b->pio, b->what, NULL, 0};
 	p[n++] = (struct place){m->ram_base, c->memory_bytes, false, "guest memory", NULL, 0};
+	n += ram_split(m, &p[n - 1]) - 1;
 	for (size_t i = 0; i < c->ndevices; i++)
 		for (unsigned r = 0; r < c->devices[i].nranges; r++)
 			p[n++] = (struct place){c->devices[i].ranges[r].base,

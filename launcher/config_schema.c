@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "launcher/config.h"
 
-static const cyaml_strval_t machines[] = {{"aarch64-virt", 0}};
+static const cyaml_strval_t machines[] = {{"aarch64-virt", 0}, {"x86_64-pc", 1}};
 static const cyaml_strval_t engines[] = {{"auto", 0}, {"soft", 1}, {"kvm", 2}, {"fake", 3}};
 static const cyaml_strval_t unclaimed[] = {{"abort", 0}, {"ones", 1}, {"stop", 2}};
 static const cyaml_strval_t failures[] = {{"restart", 0}, {"ones", 1}, {"abort", 2}, {"stop", 3}};
@@ -314,6 +314,11 @@ void config_schema_free(const struct config_schema *s, struct config_raw *raw)
 	cyaml_config_t cfg = cyaml_config(NULL);
 	if (raw)
 		cyaml_free(&cfg, &s->top_value, raw, 0);
+}
+
+const char *config_machine_name(int machine)
+{
+	return machines[machine].str;
 }
 
 const char *config_engine_name(int engine)

@@ -23,6 +23,7 @@ struct machine_slot {
 struct machine {
 	const char *name, *summary;
 	uint64_t ram_base, ram_max;
+	uint64_t hole, hole_size; /* memory that would reach into it goes on behind it; 0: none */
 	unsigned address_bits;
 	bool pio; /* it has I/O ports, 0 to 0xffff */
 	uint32_t spi_count;
@@ -32,9 +33,10 @@ struct machine {
 	const char *row_prefix;
 	uint64_t row_base, row_stride;
 	uint32_t row_irq, row_count;
+	const uint8_t *row_irqs; /* or one by one, row_count of them; NULL: row_irq + n */
 };
 
-extern const struct machine machine_aarch64_virt;
+extern const struct machine machine_aarch64_virt, machine_x86_64_pc;
 
 /** machine_find - by name, or NULL. */
 const struct machine *machine_find(const char *name);

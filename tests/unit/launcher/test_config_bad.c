@@ -66,7 +66,7 @@ static const struct bad {
 	 "engine: \"sofd\" is not known; did you mean \"soft\"? use one of auto, soft, kvm, fake",
 	 NULL},
 	{HEAD "on_unclaimed: ignore\n", 3, "use one of abort, ones, stop", NULL},
-	{"machine: x86\nkernel: kernel\n", 1, "machine: \"x86\" is not known; use aarch64-virt",
+	{"machine: x86\nkernel: kernel\n", 1, "machine: \"x86\" is not known; use one of aarch64-virt, x86_64-pc",
 	 NULL},
 	{RTC "  on_failure: pray\n", 6,
 	 "on_failure: \"pray\" is not known; use one of restart, ones, abort, stop", NULL},

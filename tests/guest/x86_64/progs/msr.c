@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Model-specific registers that nobody has: an exception, and the guest goes on. */
+#include "rt.h"
+
+void test_main(void)
+{
+	group("written");
+	CATCH(wrmsr(0xdeadbeef, 1));
+	CHECK_EQ(exc.vector, 13);
+	group("read");
+	CATCH(rdmsr(0xdeadbeef));
+	CHECK_EQ(exc.vector, 13);
+	group("many");
+	for (uint32_t i = 0; i < 200; i++) {
+		exc_reset();
+		CATCH(rdmsr(0xdead0000 + i));
+		CHECK_EQ(exc.vector, 13);
+	}
+	group("what is there");
+	wrmsr(0xc0000102, 0x123456789abcull);
+	CHECK_EQ(rdmsr(0xc0000102), 0x123456789abcull);
+	wrmsr(0x277, rdmsr(0x277));
+	CHECK_EQ(rdmsr(0x2ff) & 0xc00, 0x800);
+}
