@@ -41,9 +41,11 @@ int config_policy(const char *name, enum slot_policy *ret, struct err *err)
 		*ret = POLICY_STOP;
 	else if (!strcmp(name, "abort"))
 		*ret = POLICY_ABORT;
+	else if (!strcmp(name, "park"))
+		*ret = POLICY_PARK;
 	else
 		return err_set(err, EINVAL,
-			       "on_failure: \"%s\" is unknown; restart, ones, abort or stop is",
+			       "on_failure: \"%s\" is unknown; restart, ones, abort, park or stop is",
 			       name);
 	return 0;
 }

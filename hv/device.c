@@ -4,6 +4,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "hv/copy.h"
+#include "hv/debug.h"
+#include "hv/pause.h"
 #include "hv/report.h"
 #include "hv/swap.h"
 #include "proto/copychan.h"
@@ -28,6 +30,7 @@ void device_cut(struct device *d)
 {
 	if (d->slot)
 		atomic_store(&d->slot->daemon_pid, 0);
+	d->recovering = false;
 	if (d->copy)
 		copy_cut(d->copy);
 	watch_stop(&d->dock_watch);
@@ -36,6 +39,13 @@ void device_cut(struct device *d)
 	fd_close(&d->pid_fd);
 	d->stage = STAGE_NONE;
 	requests_fail(d);
+	debug_clear(d);
+}
+
+void device_hold_update(struct device *d)
+{
+	slot_hold_set(d->slot, (d->debug.on ? SLOT_HOLD_DEBUG : 0u) |
+				       (d->person_paused ? SLOT_HOLD_PAUSED : 0u));
 }
 
 static void device_lost(struct device *d, enum slot_state state, const char *why)
@@ -69,7 +79,8 @@ void device_vacant(struct device *d)
 {
 	char why[96];
 	snprintf(why, sizeof(why), "the daemon of %s (pid %d) ended", d->cfg->name, d->pid);
-	if (d->slot->cfg.restart && d->vm->state == VM_RUNNING && slot_vacate(d->slot)) {
+	bool waits = d->slot->cfg.restart || d->slot->cfg.policy == POLICY_PARK;
+	if (waits && d->vm->state == VM_RUNNING && slot_vacate(d->slot)) {
 		log_info("device=%s pid=%d ended; another daemon is to follow", d->cfg->name,
 			 d->pid);
 		device_cut(d);
@@ -79,19 +90,27 @@ void device_vacant(struct device *d)
 	device_lost(d, SLOT_DEAD, why);
 }
 
-void device_expect(struct device *d, const char *token)
+void device_expect(struct device *d, const char *token, const char *how)
 {
 	/* The launcher has seen its death before us. */
-	if (d->stage != STAGE_NONE)
+	if (d->stage != STAGE_NONE && token[0])
 		device_gone(d);
 	snprintf(d->token, sizeof(d->token), "%s", token);
+	d->expect_hand = !strcmp(how, "by hand");
+	d->expect_quiesced = !strcmp(how, "quiesced");
 }
 
 void device_give_up(struct device *d, const char *why)
 {
 	d->token[0] = 0;
-	if (slot_state(d->slot) != SLOT_SERVING)
+	d->given_up = true;
+	if (slot_state(d->slot) == SLOT_SERVING)
+		return;
+	if (d->slot->cfg.policy == POLICY_PARK && slot_state(d->slot) == SLOT_WAITING)
+		slot_say_why(d->slot, why);
+	else
 		device_lost(d, SLOT_DEAD, why);
+	devices_review(d->vm);
 }
 
 /* ---- messages ---- */
@@ -156,6 +175,7 @@ int device_configure(struct device *d, struct ctl *ctl, const Outrigger__SwapReq
 	c.guest_clock_offset_ns = atomic_load(&d->vm->clock.offset_ns);
 	c.vm = d->vm->cfg->name;
 	c.standby = standby;
+	c.quiesced = !standby && d->expect_quiesced;
 	char *spaces[LIMIT_RANGES];
 	for (size_t i = 0; i < d->cfg->n_ranges; i++)
 		spaces[i] = d->cfg->ranges[i]->space;
@@ -207,16 +227,14 @@ static void on_serving(struct device *d, const Outrigger__Serving *s)
 	d->stage = STAGE_UP;
 	atomic_store(&d->slot->daemon_pid, d->pid);
 	slot_serve(d->slot);
-	if (d->vm->paused) { /* it came back into a VM that stands still */
-		Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
-		m.kind_case = OUTRIGGER__TO_DAEMON__KIND_QUIESCE;
-		m.quiesce = true;
-		ctl_send(d->ctl, &m.base, 0);
-	}
+	d->recovering = d->expect_quiesced;
 	if (d->copy)
 		copy_serving(d->copy);
 	slot_lines_sample(d->slot); /* a resumed device's lines may already be up */
 	devices_review(d->vm);
+	pause_told(d, d->recovering); /* it may have come back into a VM that stands still */
+	if (d->expect_hand)
+		debug_by_hand(d);
 	vm_try_start(d->vm);
 }
 
@@ -444,6 +462,7 @@ static int control_open(struct device *d, uint32_t epoch, struct err *err)
 	d->ctl = NULL;
 	url_unlink(d->control_url);
 	device_control_url(d, epoch, d->control_url);
+	d->given_up = false;
 	int rc = ctl_listen(CTL_PAIR, d->control_url, &d->ctl, err);
 	if (rc)
 		return rc;

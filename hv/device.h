@@ -23,9 +23,10 @@ void devices_destroy(struct vm *vm);
  * left in *@conn. 0, or -Exxx: refused, with @err. */
 int device_docked(struct device *d, int *conn, pid_t pid, struct err *err);
 
-/** device_expect - a daemon with @token may dock: the last one is dead. device_give_up - none will come any more: the
+/** device_expect - a daemon with @token may dock: the last one is dead; "": none any more. @how: "", "by hand": a person starts
+ * it, "quiesced": it is to serve nothing until a swap has taken its state. device_give_up - none will come any more: the
  * policy answers. */
-void device_expect(struct device *d, const char *token);
+void device_expect(struct device *d, const char *token, const char *how);
 void device_give_up(struct device *d, const char *why);
 
 /** struct dock_grant - what a daemon gets at the dock. Borrowed. */
@@ -62,6 +63,9 @@ void device_adopt(struct device *d, struct device_session *n);
 
 /** device_send - a message to the daemon that serves. */
 void device_send(struct device *d, Outrigger__ToDaemon__KindCase kind, uint64_t id);
+
+/** device_hold_update - tells the slot whether accesses park because of a debugger or a person. */
+void device_hold_update(struct device *d);
 
 /** device_vacant - the daemon of @d is gone, and so is the one that should have followed it. */
 void device_vacant(struct device *d);

@@ -133,7 +133,7 @@ static int device_create(struct vm *vm, unsigned index, struct err *err)
 	d->vm = vm;
 	d->cfg = c;
 	d->state_bytes = c->state_bytes;
-	d->dock_fd = d->pid_fd = -1;
+	d->dock_fd = d->pid_fd = d->debug.client_fd = -1;
 	int rc = config_failure(c, &sc.policy, &sc.restart, err);
 	for (size_t i = 0; i < c->n_irqs && !rc; i++) {
 		rc = irq_claim(&vm->irqs, c->irqs[i], c->name, err);
@@ -144,8 +144,10 @@ static int device_create(struct vm *vm, unsigned index, struct err *err)
 		rc = slot_create(&sc, &d->slot, err);
 	if (!rc && c->dma && !strcmp(c->dma, "copy"))
 		rc = copy_create(c->name, &vm->mem, &device_copy_ops, d, &d->copy, err);
-	if (!rc)
+	if (!rc) {
 		d->slot->copy = d->copy;
+		slot_clock(d->slot, atomic_load(&vm->clock.offset_ns), 0);
+	}
 	device_ranges(d);
 	if (!rc)
 		rc = irq_watch_add(d, index, err);
@@ -235,18 +237,47 @@ static void notices_review(struct device *d)
 					       : "");
 }
 
+/* Nobody serves, nobody is to come, and the guest is not to notice. */
+static bool device_down(const struct device *d, enum slot_state s)
+{
+	bool alone = s == SLOT_DEAD || s == SLOT_QUARANTINED ||
+		     (s == SLOT_WAITING && (d->given_up || !d->slot->cfg.restart));
+	return alone && d->slot->cfg.policy == POLICY_PARK && d->vm->state == VM_RUNNING;
+}
+
+/* What the launcher is told of beside the slot's state. */
+static unsigned device_flags(const struct device *d)
+{
+	return d->freeze | (d->debug.on ? 8u : 0) | (d->person_paused ? 16u : 0) |
+	       (atomic_load(&d->slot->silent_seq) ? 32u : 0);
+}
+
+static void freeze_review(struct device *d, enum slot_state s)
+{
+	bool down = device_down(d, s);
+	slot_down_set(d->slot, down);
+	d->freeze = (atomic_load(&d->slot->parked) ? (unsigned)FREEZE_PARKED : 0u) |
+		    (down ? (unsigned)FREEZE_DOWN : 0u) |
+		    (d->debug.on && d->debug.held ? (unsigned)FREEZE_HELD : 0u);
+}
+
 static void device_review(struct device *d)
 {
 	struct vm *vm = d->vm;
 	notices_review(d);
 	enum slot_state s = slot_state(d->slot);
-	bool silent = atomic_load(&d->slot->silent_seq) != 0;
-	if (s == d->reported && silent == d->reported_silent)
+	if (s == SLOT_DEAD && d->person_paused) {
+		d->person_paused = false;
+		device_hold_update(d);
+	}
+	freeze_review(d, s);
+	if (s == d->reported && device_flags(d) == d->reported_flags)
 		return;
+	bool news = s != d->reported;
 	d->reported = s;
-	d->reported_silent = silent;
+	d->reported_flags = device_flags(d);
 	report_device(d);
-	if (s != SLOT_DEAD && s != SLOT_QUARANTINED)
+	if (!news || (s != SLOT_DEAD && s != SLOT_QUARANTINED))
 		return;
 	char why[200];
 	slot_why(d->slot, why, sizeof(why));
@@ -258,12 +289,13 @@ static void device_review(struct device *d)
 	else if (d->slot->cfg.policy == POLICY_STOP)
 		vm_end(vm, "lost", 4, "%s (on_failure: stop)", why);
 	else
-		log_warn("device=%s %s: %s; its accesses read as all-ones", d->cfg->name,
-			 slot_state_name(s), why);
+		log_warn("device=%s %s: %s; its policy answers", d->cfg->name, slot_state_name(s),
+			 why);
 }
 
 void devices_review(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->n_devices; i++)
 		device_review(&vm->devices[i]);
+	pause_update(vm);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hv/report.h"
+#include "hv/debug.h"
 #include "hv/device.h"
 #include "hv/pause.h"
 #include "hv/swap.h"
@@ -71,14 +72,50 @@ struct status {
 	uint64_t words[COUNTER_WORDS], io[IO_WORDS];
 };
 
+/* What keeps an access from its answer, for people. */
+static void status_why(const struct device *d, char *why, size_t len)
+{
+	unsigned long long ms = d->slot->cfg.deadline_ns / 1000000;
+	const char *tail = d->freeze ? ": the guest's clock stands" : "";
+	if (d->freeze & FREEZE_DOWN)
+		snprintf(why, len,
+			 "its daemon (pid %d) ended%s until `outrigger restart` or `swap`", d->pid,
+			 tail);
+	else if (d->freeze & FREEZE_HELD)
+		snprintf(why, len, "pid %d is held%s", d->pid, tail);
+	else if (d->person_paused)
+		snprintf(why, len, "paused by a person%s%s", d->freeze ? ", and an access waits" : "",
+			 tail);
+	else if (d->freeze)
+		snprintf(why, len, "an access was not answered within %llu ms, and waits%s", ms, tail);
+	else if (d->debug.on)
+		snprintf(why, len, "pid %d %s", d->pid,
+			 d->debug.by_hand ? "was started by hand" : "has a debugger, or waits for one");
+	else if (atomic_load(&d->slot->silent_seq))
+		snprintf(why, len, "did not answer within %llu ms; its policy answers", ms);
+}
+
+/* The state's name: what holds it up comes first. */
+static const char *status_state(const struct device *d)
+{
+	enum slot_state state = slot_state(d->slot);
+	if (d->freeze & FREEZE_HELD)
+		return "held";
+	if (d->freeze)
+		return "parked";
+	if (d->person_paused)
+		return "paused";
+	if (state == SLOT_WAITING && d->vm->state == VM_RUNNING)
+		return "restarting";
+	return d->debug.on && state == SLOT_SERVING ? "debugged" : slot_state_name(state);
+}
+
 static void device_status(struct device *d, struct status *s)
 {
 	outrigger__device_status__init(&s->m);
 	slot_why(d->slot, s->why, sizeof(s->why));
-	if (!s->why[0] && atomic_load(&d->slot->silent_seq))
-		snprintf(s->why, sizeof(s->why),
-			 "did not answer within %llu ms; its policy answers",
-			 (unsigned long long)(d->slot->cfg.deadline_ns / 1000000));
+	if (!s->why[0])
+		status_why(d, s->why, sizeof(s->why));
 	const _Atomic uint64_t *c =
 		(const _Atomic uint64_t *)(const void *)&d->slot->pp.port->counters;
 	for (size_t i = 0; i < COUNTER_WORDS; i++)
@@ -86,9 +123,7 @@ static void device_status(struct device *d, struct status *s)
 	s->m.name = d->cfg->name;
 	s->m.model = d->cfg->model;
 	s->m.pid = d->pid;
-	enum slot_state state = slot_state(d->slot);
-	bool between = state == SLOT_WAITING && d->vm->state == VM_RUNNING;
-	s->m.state = text(between ? "restarting" : slot_state_name(state));
+	s->m.state = text(status_state(d));
 	s->m.epoch = slot_epoch(d->slot);
 	s->m.counters = s->words;
 	s->m.n_counters = COUNTER_WORDS;
@@ -198,7 +233,9 @@ static void reply_status(struct vm *vm, uint64_t id)
 		exits[i] = atomic_load(&vm->vcpus[i].exits);
 		instructions[i] = st.instructions;
 	}
-	v.state = text(vm->paused && vm->state == VM_RUNNING ? "paused" : state_names[vm->state]);
+	v.state = text(vm->state != VM_RUNNING || !vm->standing ? state_names[vm->state]
+		       : vm->pause_asked			? "paused"
+								: "parked");
 	v.engine = text(vm->ops->name);
 	v.uptime_ns = clock_now_ns() - vm->created_ns;
 	v.n_vcpu_exits = v.n_vcpu_instructions = vm->n_vcpus;
@@ -236,9 +273,9 @@ static bool token_good(struct vm *vm, uint64_t id, const char *token)
 static void expect_daemon(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q)
 {
 	struct device *d = device_of(vm, id, q->device);
-	if (!d || !token_good(vm, id, q->value))
+	if (!d || (q->value[0] && !token_good(vm, id, q->value)))
 		return;
-	device_expect(d, q->value);
+	device_expect(d, q->value, q->name);
 	reply_simple(vm, id, 0, "");
 }
 
@@ -286,8 +323,29 @@ static void ask_device(struct vm *vm, uint64_t id, const Outrigger__DeviceReques
 	device_request(d, &m, id);
 }
 
+/* Requests about one device that its own file answers. False: it is none of them. */
+static bool device_asked(struct vm *vm, const Outrigger__HvRequest *q)
+{
+	const Outrigger__DeviceRequest *r = q->debug; /* all of them share their place */
+	struct device *d;
+	if (q->kind_case != OUTRIGGER__HV_REQUEST__KIND_PAUSE_DEVICE &&
+	    q->kind_case != OUTRIGGER__HV_REQUEST__KIND_RESUME_DEVICE &&
+	    q->kind_case != OUTRIGGER__HV_REQUEST__KIND_DEBUG)
+		return false;
+	d = device_of(vm, q->id, r->device);
+	if (d && q->kind_case == OUTRIGGER__HV_REQUEST__KIND_PAUSE_DEVICE)
+		pause_device(d, q->id);
+	else if (d && q->kind_case == OUTRIGGER__HV_REQUEST__KIND_RESUME_DEVICE)
+		resume_device(d, q->id);
+	else if (d)
+		debug_request(d, r->value, q->id);
+	return true;
+}
+
 static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
 {
+	if (device_asked(vm, q))
+		return;
 	switch (q->kind_case) {
 	case OUTRIGGER__HV_REQUEST__KIND_STATUS:
 		reply_status(vm, q->id);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hv/slot.h"
 #include "hv/slot_int.h"
 #include "base/bytes.h"
 #include "base/fd.h"
@@ -109,7 +108,33 @@ static uint64_t word_set(struct slot *s, enum slot_state state, uint32_t epoch)
 		if (epoch)
 			new = (new & 0xffffffffull) | (uint64_t)epoch << 32;
 	} while (!atomic_compare_exchange_weak(&s->word, &old, new));
+	slot_turn(s);
 	return old;
+}
+
+void slot_hold_set(struct slot *s, uint32_t hold)
+{
+	if (atomic_exchange(&s->hold, hold) != hold)
+		slot_turn(s);
+}
+
+void slot_down_set(struct slot *s, bool down)
+{
+	if (atomic_exchange(&s->down, down) != down)
+		slot_turn(s);
+}
+
+void slot_interrupt(struct slot *s, unsigned vcpu)
+{
+	port_interrupt(&s->pp, vcpu);
+	slot_turn(s);
+}
+
+void slot_clock(struct slot *s, uint64_t offset_ns, uint64_t stopped_at)
+{
+	struct port_producer_line *p = &s->pp.port->producer;
+	atomic_store_explicit(&p->clock_offset_ns, offset_ns, memory_order_relaxed);
+	atomic_store_explicit(&p->clock_stopped_at, stopped_at, memory_order_release);
 }
 
 uint32_t slot_attach(struct slot *s)
@@ -187,6 +212,13 @@ bool slot_fail(struct slot *s, enum slot_state state, const char *fmt, ...)
 		s->cfg.ops->changed(s->cfg.opaque);
 	}
 	return change;
+}
+
+void slot_say_why(struct slot *s, const char *why)
+{
+	pthread_mutex_lock(&s->lock);
+	snprintf(s->why, sizeof(s->why), "%s", why);
+	pthread_mutex_unlock(&s->lock);
 }
 
 void slot_why(struct slot *s, char *buf, size_t len)

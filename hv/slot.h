@@ -38,7 +38,14 @@ enum slot_state {
 enum slot_policy {
 	POLICY_ONES = 1, /* reads give all-ones, writes are dropped */
 	POLICY_STOP = 2, /* the VM ends */
+	POLICY_PARK = 4, /* it waits until a daemon answers; the guest's clock stands meanwhile */
 	POLICY_ABORT = 5,
+};
+
+/** enum slot_hold - why accesses park whatever the policy. Bits. */
+enum slot_hold {
+	SLOT_HOLD_DEBUG = 1,  /* a debugger may hold the daemon */
+	SLOT_HOLD_PAUSED = 2, /* a person has paused the device */
 };
 
 /** enum access_result - what a vCPU does with an access. */
@@ -49,6 +56,7 @@ enum access_result {
 	ACCESS_INTERRUPTED = 4, /* the vCPU's stop word is set; there is no answer */
 	ACCESS_VM =
 		5, /* a write: done, and the device asks something of the VM: *data is PORT_VM() */
+	ACCESS_PARK = 6,	/* inside the slot only: nobody answers, and the policy is to wait */
 };
 
 /** struct slot_ops - what the slot calls. Any thread; must not block. @opaque: of the slot_config.
@@ -56,8 +64,8 @@ enum access_result {
 struct slot_ops {
 	void (*irq_line)(void *opaque, unsigned irq, bool level); /* slot.lock is held */
 	void (*irq_pulse)(void *opaque, unsigned irq);		  /* slot.lock is held */
-	/** changed - the slot became quarantined or silent, or answers again: the control thread
-	 * should look. */
+	/** changed - the slot became quarantined or silent, an access parks, or it answers again: the
+	 * control thread should look. */
 	void (*changed)(void *opaque);
 };
 
@@ -111,6 +119,10 @@ struct slot {
 	_Atomic uint64_t posted_seq; /* the last posted write; shadow reads wait for it */
 	_Atomic uint64_t
 		silent_seq; /* the request whose deadline passed; 0 = the daemon is on time */
+	_Atomic uint32_t hold;	     /* enum slot_hold; control thread */
+	_Atomic uint32_t down;	     /* nobody serves and nobody is to come: accesses park at once */
+	_Atomic uint32_t parked;     /* vCPUs whose access waits without a deadline */
+	_Atomic uint32_t turn; /* futex: changes when a parked access should look again */
 	_Atomic int32_t daemon_pid; /* of the docked daemon, to bind it to a core; 0: none */
 	bool can_spin;		    /* more than one host core */
 	int port_fd, state_fd, kick_fd, irq_fd;
@@ -168,14 +180,36 @@ static inline bool slot_taken(struct slot *s, uint32_t epoch)
 	return atomic_load(&s->pp.port->consumer.epoch) == epoch;
 }
 
-/** slot_vacate - the daemon is dead and another one is to come (slot_config.restart): what the vCPUs asked stays in the ring
- * and waits, up to the deadline. False: the slot was not in use. Control thread. */
+/** slot_hold_set - accesses park for the reasons @hold (enum slot_hold) from now on; 0: for none. slot_down_set - @down: nobody
+ * serves and nobody is to come (POLICY_PARK). Accesses in progress follow. Control thread. */
+void slot_hold_set(struct slot *s, uint32_t hold);
+void slot_down_set(struct slot *s, bool down);
+
+/** slot_parks - true if an access that nobody answers waits. Any thread. */
+static inline bool slot_parks(struct slot *s)
+{
+	return s->cfg.policy == POLICY_PARK ||
+	       atomic_load_explicit(&s->hold, memory_order_acquire) != 0;
+}
+
+/** slot_interrupt - wakes vCPU @vcpu wherever it waits in the slot, so that it looks at its stop word. Any thread. */
+void slot_interrupt(struct slot *s, unsigned vcpu);
+
+/** slot_clock - tells the daemon of the guest's clock. Control thread. */
+void slot_clock(struct slot *s, uint64_t offset_ns, uint64_t stopped_at);
+
+/** slot_vacate - the daemon is dead and another one is to come (slot_config.restart), or accesses are to wait for one that a
+ * person starts (POLICY_PARK): what the vCPUs asked stays in the ring and waits, up to the deadline. False: the slot was not
+ * in use. Control thread. */
 bool slot_vacate(struct slot *s);
 
 /** slot_fail - to DEAD or QUARANTINED, ends every wait, records why (the first reason of an epoch
  * stays). True if this call changed the state. Any thread. */
 bool slot_fail(struct slot *s, enum slot_state state, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/** slot_say_why - the reason why nobody serves, of a slot that has not failed. Control thread. */
+void slot_say_why(struct slot *s, const char *why);
 
 /** slot_why - copies the reason of the last failure, "" if none. Any thread. */
 void slot_why(struct slot *s, char *buf, size_t len);

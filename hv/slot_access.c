@@ -33,9 +33,9 @@ static void posted(struct slot *s, unsigned vcpu, uint64_t seq)
 static enum access_result post(struct slot *s, struct port_entry *e, const _Atomic uint32_t *stop,
 			       uint64_t *data)
 {
-	uint64_t seq = 0, deadline = 0;
+	uint64_t seq = 0, begun = 0;
 	e->flags = PORT_F_POSTED;
-	int rc = slot_push(s, e, stop, &deadline, &seq);
+	int rc = slot_push(s, e, stop, &begun, &seq);
 	if (__builtin_expect(rc != 0, 0))
 		return slot_wait_failed(s, rc, seq, e->width, true, data);
 	posted(s, e->vcpu, seq);
@@ -161,7 +161,7 @@ static enum access_result way_access(struct slot *s, const struct bus_range *r, 
 		return ACCESS_OK;
 	if (__builtin_expect(!(r->widths & len), 0))
 		return bad_width(s, len, is_write, data);
-	if (__builtin_expect(slot_still_silent(s), 0))
+	if (__builtin_expect(slot_still_silent(s), 0) && !slot_parks(s))
 		return slot_policy_answer(s, len, is_write, data);
 	struct port_entry e = {
 		.op = is_write ? PORT_OP_WRITE : PORT_OP_READ,
@@ -176,13 +176,6 @@ static enum access_result way_access(struct slot *s, const struct bus_range *r, 
 	return slot_forward_access(s, &e, stop, data);
 }
 
-/* A daemon has died and the next one is on its way: what is asked now is served by it, from the ring. */
-static bool between_daemons(const struct slot *s, uint64_t word)
-{
-	enum slot_state state = SLOT_WORD_STATE(word);
-	return s->cfg.restart && (state == SLOT_WAITING || state == SLOT_DOCKED);
-}
-
 /* dma: copy: the copier learns from the guest where the rings are, whatever ways the daemon registered. */
 static enum access_result copied_write(struct slot *s, const struct bus_range *r, unsigned vcpu,
 				       const _Atomic uint32_t *stop, uint32_t offset,
@@ -195,7 +188,7 @@ static enum access_result copied_write(struct slot *s, const struct bus_range *r
 	}
 	copy_write_begin(s->copy, offset, value);
 	enum access_result res = way_access(s, r, vcpu, stop, offset, 4, true, data);
-	if (res != ACCESS_INTERRUPTED) /* else it comes again */
+	if (res != ACCESS_INTERRUPTED && res != ACCESS_PARK) /* else it comes again */
 		copy_write_end(s->copy, offset, value);
 	return res;
 }
@@ -219,6 +212,8 @@ static enum access_result serving_access(struct slot *s, const struct bus_range 
 static enum access_result absent_access(struct slot *s, const struct bus_range *r, uint32_t offset,
 					unsigned len, bool is_write, uint64_t *data)
 {
+	if (slot_parks(s))
+		return ACCESS_PARK;
 	if (is_copied_write(s, r, len, is_write)) {
 		copy_write_begin(s->copy, offset, (uint32_t)*data);
 		copy_write_end(s->copy, offset, (uint32_t)*data);
@@ -233,13 +228,18 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 	enum access_result res;
 	/* In and out of the slot: pairs with whoever changes the state and waits for in-flight 0.
 	 */
-	uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
-	if (__builtin_expect(SLOT_WORD_STATE(w) == SLOT_SERVING, 1) || between_daemons(s, w))
-		res = serving_access(s, r, vcpu, stop, (uint32_t)offset, len, is_write, data);
-	else
-		res = absent_access(s, r, (uint32_t)offset, len, is_write, data);
-	atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
-	return res;
+	do {
+		uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
+		if (__builtin_expect(SLOT_WORD_STATE(w) == SLOT_SERVING, 1) || slot_reachable(s, w))
+			res = serving_access(s, r, vcpu, stop, (uint32_t)offset, len, is_write,
+					     data);
+		else
+			res = absent_access(s, r, (uint32_t)offset, len, is_write, data);
+		atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
+		if (__builtin_expect(res != ACCESS_PARK, 1))
+			return res;
+	} while (slot_park_absent(s, stop));
+	return ACCESS_INTERRUPTED;
 }
 
 static bool asleep(struct slot *s)
@@ -340,13 +340,17 @@ enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint3
 	uint64_t data = 0;
 	bool answered = false;
 	enum access_result r;
-	uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
-	if ((SLOT_WORD_STATE(w) == SLOT_SERVING || between_daemons(s, w)) && !slot_still_silent(s))
-		r = slot_forward(s, &e, stop, &res, &answered, &data);
-	else
-		r = slot_policy_answer(s, 0, true, &data);
-	if (s->copy && r != ACCESS_INTERRUPTED)
-		copy_reset(s->copy);
-	atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
-	return r;
+	do {
+		uint64_t w = atomic_fetch_add_explicit(&s->word, 1, memory_order_acquire);
+		if (slot_reachable(s, w) && (!slot_still_silent(s) || slot_parks(s)))
+			r = slot_forward(s, &e, stop, &res, &answered, &data);
+		else
+			r = slot_policy_answer(s, 0, true, &data);
+		if (s->copy && r != ACCESS_INTERRUPTED && r != ACCESS_PARK)
+			copy_reset(s->copy);
+		atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
+		if (r != ACCESS_PARK)
+			return r;
+	} while (slot_park_absent(s, stop));
+	return ACCESS_INTERRUPTED;
 }

@@ -18,7 +18,7 @@ static inline void slot_count(struct slot *s, _Atomic uint64_t *c)
 /** slot_trace_create / slot_trace_destroy - the trace area of a slot; the latter takes half-made ones. Control thread. */
 int slot_trace_create(struct slot *s, struct err *err);
 void slot_trace_destroy(struct slot *s);
-/** slot_policy_answer - the answer when there is nobody to ask. */
+/** slot_policy_answer - the answer when there is nobody to ask. ACCESS_PARK: there is to be none. */
 enum access_result slot_policy_answer(struct slot *s, unsigned len, bool is_write, uint64_t *data);
 /** slot_nonsense - the daemon wrote @what into its port: quarantined. */
 void slot_nonsense(struct slot *s, const char *what);
@@ -36,9 +36,22 @@ static inline bool slot_still_silent(struct slot *s)
 /** slot_wait_failed - what a wait that ended with @rc means. Gives the policy's answer, or INTERRUPTED. */
 enum access_result slot_wait_failed(struct slot *s, int rc, uint64_t seq, unsigned len,
 				    bool is_write, uint64_t *data);
-/** slot_push - pushes @e, waiting for room at most until *@deadline (set here when first needed). */
+/** slot_push - pushes @e, waiting for room up to the deadline, or longer if the access parks. *@begun: when that began;
+ * set here when first needed. */
 int slot_push(struct slot *s, const struct port_entry *e, const _Atomic uint32_t *stop,
-	      uint64_t *deadline, uint64_t *ret_seq);
+	      uint64_t *begun, uint64_t *ret_seq);
+/** slot_reachable - what is asked now (@word: slot.word) is served: by the daemon, or by the next one, from the ring. */
+static inline bool slot_reachable(struct slot *s, uint64_t word)
+{
+	enum slot_state state = SLOT_WORD_STATE(word);
+	return state == SLOT_SERVING || ((state == SLOT_WAITING || state == SLOT_DOCKED) &&
+					 (s->cfg.restart || slot_parks(s)));
+}
+/** slot_park_absent - nobody can be asked: waits until somebody can, or that is not the policy any more. False: the vCPU is to
+ * stop. */
+bool slot_park_absent(struct slot *s, const _Atomic uint32_t *stop);
+/** slot_turn - parked accesses look again. Any thread. */
+void slot_turn(struct slot *s);
 /** slot_publish_core - tells the daemon on which core this vCPU runs. */
 void slot_publish_core(struct slot *s);
 /** slot_lines_follow - after a value was read with acquire: line changes that came with it reach the controller first. */

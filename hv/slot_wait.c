@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include <errno.h>
+#include <linux/futex.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Looks at the completion before the first look at the clock. An awake daemon on another core
@@ -19,10 +21,16 @@
 #define LOCAL_YIELDS 4
 /* One forwarded access in this many is timed for the histogram. */
 #define TIMED_EVERY 64u
+/* A wait looks at what may have changed its deadline at least this often. */
+#define SLICE_NS 50000000u
+/* A daemon that a debugger may hold: so long is no sign of it yet, and the guest's clock runs. */
+#define HELD_NS 20000000u
 
 /* The answer when there is nobody to ask. */
 enum access_result slot_policy_answer(struct slot *s, unsigned len, bool is_write, uint64_t *data)
 {
+	if (slot_parks(s))
+		return ACCESS_PARK;
 	slot_count(s, &s->pp.port->counters.policy_answers);
 	switch (s->cfg.policy) {
 	case POLICY_STOP:
@@ -30,6 +38,7 @@ enum access_result slot_policy_answer(struct slot *s, unsigned len, bool is_writ
 	case POLICY_ABORT:
 		return ACCESS_ABORT;
 	case POLICY_ONES:
+	case POLICY_PARK:
 		break;
 	}
 	if (!is_write)
@@ -130,26 +139,148 @@ enum access_result slot_wait_failed(struct slot *s, int rc, uint64_t seq, unsign
 	return slot_policy_answer(s, len, is_write, data);
 }
 
-/* Pushes @e, waiting for room at most until *@deadline (set here when first needed). */
-int slot_push(struct slot *s, const struct port_entry *e, const _Atomic uint32_t *stop,
-	      uint64_t *deadline, uint64_t *ret_seq)
+/* ---- deadlines, and waiting without one ---- */
+
+/* How long a request may wait: what it depends on may change while it does. */
+static uint64_t deadline_of(struct slot *s)
+{
+	uint32_t hold = atomic_load_explicit(&s->hold, memory_order_relaxed);
+	if ((hold & SLOT_HOLD_PAUSED) || atomic_load_explicit(&s->down, memory_order_relaxed))
+		return 0;
+	return (hold & SLOT_HOLD_DEBUG) && s->cfg.deadline_ns > HELD_NS ? HELD_NS
+									: s->cfg.deadline_ns;
+}
+
+/* One slice of a wait that began at @begun. True: its time is over. */
+static bool slice(struct slot *s, uint64_t begun, uint64_t *ret_until)
+{
+	uint64_t now = clock_now_ns(), end = begun + deadline_of(s);
+	*ret_until = end < now + SLICE_NS ? end : now + SLICE_NS;
+	return now >= end;
+}
+
+static int wait_room(struct slot *s, uint64_t begun, const _Atomic uint32_t *stop)
+{
+	for (;;) {
+		uint64_t until;
+		bool last = slice(s, begun, &until);
+		int rc = port_wait_room(&s->pp, until, stop);
+		if (rc != -ETIMEDOUT || last)
+			return rc;
+	}
+}
+
+void slot_turn(struct slot *s)
+{
+	atomic_fetch_add(&s->turn, 1);
+	syscall(SYS_futex, (void *)&s->turn, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+static void turn_wait(struct slot *s, uint32_t seen)
+{
+	struct timespec ts = {.tv_nsec = SLICE_NS};
+	syscall(SYS_futex, (void *)&s->turn, FUTEX_WAIT_PRIVATE, seen, &ts, NULL, 0);
+}
+
+static void park_begin(struct slot *s)
+{
+	if (!atomic_load(&s->hold) && !atomic_load(&s->down))
+		slot_count(s, &s->pp.port->counters.deadline_misses);
+	atomic_fetch_add(&s->parked, 1);
+	s->cfg.ops->changed(s->cfg.opaque);
+}
+
+static void park_end(struct slot *s)
+{
+	atomic_fetch_sub(&s->parked, 1);
+	s->cfg.ops->changed(s->cfg.opaque);
+}
+
+/* What a wait that failed with @rc is followed by: waiting on, for whoever serves next. */
+static bool may_park(struct slot *s, int rc)
+{
+	return (rc == -ETIMEDOUT || rc == -EPIPE) && slot_parks(s) && !head_is_nonsense(s);
+}
+
+/* True if the daemon that has the port went past @seq. It may have taken over just now, and be about to make the answer of
+ * the one before its own: so it counts only when seen twice. */
+static bool went_past(struct slot *s, uint64_t seq)
+{
+	return slot_taken(s, slot_epoch(s)) && port_served(&s->pp, seq);
+}
+
+/* Waits without a deadline for the answer to @seq, or for room in the ring if that is 0: as long as that is the policy. */
+static int park(struct slot *s, unsigned vcpu, uint64_t seq, const _Atomic uint32_t *stop,
+		struct port_result *res)
+{
+	unsigned passed = 0;
+	int rc;
+	park_begin(s);
+	do {
+		uint32_t turn = atomic_load(&s->turn);
+		uint64_t until = clock_now_ns() + SLICE_NS;
+		bool past = seq && went_past(s, seq);
+		rc = seq ? port_wait_done(&s->pp, vcpu, seq, 0, until, stop, res)
+			 : port_wait_room(&s->pp, until, stop);
+		passed = past && rc == -ETIMEDOUT ? passed + 1 : 0;
+		if (passed == 2)
+			rc = -EPROTO;
+		if (rc == -EPIPE)
+			turn_wait(s, turn);
+		if (rc == -EPIPE && atomic_load_explicit(stop, memory_order_relaxed))
+			rc = -EINTR;
+	} while (may_park(s, rc));
+	park_end(s);
+	return rc;
+}
+
+bool slot_park_absent(struct slot *s, const _Atomic uint32_t *stop)
+{
+	park_begin(s);
+	for (;;) {
+		uint32_t turn = atomic_load(&s->turn);
+		if (!slot_parks(s) || slot_reachable(s, atomic_load(&s->word)) ||
+		    atomic_load_explicit(stop, memory_order_relaxed))
+			break;
+		turn_wait(s, turn);
+	}
+	park_end(s);
+	return !atomic_load_explicit(stop, memory_order_relaxed);
+}
+
+static int push_once(struct slot *s, const struct port_entry *e, const _Atomic uint32_t *stop,
+		     uint64_t *begun, uint64_t *ret_seq)
 {
 	for (;;) {
 		int rc = port_push(&s->pp, e, ret_seq);
 		if (__builtin_expect(rc != -EAGAIN, 1))
 			return rc;
-		if (!*deadline)
-			*deadline = clock_now_ns() + s->cfg.deadline_ns;
+		if (!*begun)
+			*begun = clock_now_ns();
 		bool local;
 		if (port_needs_wake(&s->pp, &local))
 			slot_kick(s, e->vcpu);
-		rc = port_wait_room(&s->pp, *deadline, stop);
+		rc = wait_room(s, *begun, stop);
 		if (rc) {
 			/* What must be served before the daemon counts as on time again: all there
 			 * is. */
 			*ret_seq = atomic_load(&s->pp.tail);
 			return rc;
 		}
+	}
+}
+
+int slot_push(struct slot *s, const struct port_entry *e, const _Atomic uint32_t *stop,
+	      uint64_t *begun, uint64_t *ret_seq)
+{
+	for (;;) {
+		int rc = push_once(s, e, stop, begun, ret_seq);
+		if (__builtin_expect(!may_park(s, rc), 1))
+			return rc;
+		rc = park(s, e->vcpu, 0, stop, NULL);
+		if (rc)
+			return rc;
+		*begun = 0;
 	}
 }
 
@@ -194,7 +325,7 @@ static bool yield_answer(struct slot *s, unsigned vcpu, uint64_t seq, struct por
 }
 
 static int wait_answer(struct slot *s, unsigned vcpu, uint64_t seq, bool local,
-		       const _Atomic uint32_t *stop, uint64_t deadline, struct port_result *res)
+		       const _Atomic uint32_t *stop, uint64_t begun, struct port_result *res)
 {
 	int rc;
 	bool may_spin = s->can_spin && !local;
@@ -208,8 +339,13 @@ static int wait_answer(struct slot *s, unsigned vcpu, uint64_t seq, bool local,
 		}
 	uint64_t start = clock_now_ns();
 	uint64_t spin = may_spin ? atomic_load_explicit(&s->spin_ns, memory_order_relaxed) : 0;
-	rc = port_wait_done(&s->pp, vcpu, seq, spin,
-			    deadline ? deadline : start + s->cfg.deadline_ns, stop, res);
+	for (bool last = false; !last; spin = 0) {
+		uint64_t until;
+		last = slice(s, begun ? begun : start, &until);
+		rc = port_wait_done(&s->pp, vcpu, seq, spin, until, stop, res);
+		if (rc != -ETIMEDOUT)
+			break;
+	}
 	int late;
 	if (rc == -ETIMEDOUT) {
 		/* A thread that lost its core between its last look and the clock may have the
@@ -241,17 +377,19 @@ enum access_result slot_forward(struct slot *s, const struct port_entry *e,
 				bool *ret_answered, uint64_t *data)
 {
 	bool is_write = e->op != PORT_OP_READ, local = false;
-	uint64_t seq = 0, deadline = 0;
+	uint64_t seq = 0, begun = 0;
 	uint64_t t0 = s->pv[e->vcpu].forwards++ % TIMED_EVERY ? 0 : clock_now_ns();
 	slot_publish_core(s);
-	int rc = slot_push(s, e, stop, &deadline, &seq);
+	int rc = slot_push(s, e, stop, &begun, &seq);
 	if (!rc) {
 		if (port_needs_wake(&s->pp, &local)) {
 			if (local)
 				slot_bring_near(s);
 			slot_kick(s, e->vcpu);
 		}
-		rc = wait_answer(s, e->vcpu, seq, local, stop, deadline, res);
+		rc = wait_answer(s, e->vcpu, seq, local, stop, begun, res);
+		if (__builtin_expect(rc != 0, 0) && may_park(s, rc))
+			rc = park(s, e->vcpu, seq, stop, res);
 	}
 	if (__builtin_expect(rc != 0, 0))
 		return slot_wait_failed(s, rc, seq, e->width, is_write, data);

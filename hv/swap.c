@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "hv/debug.h"
+#include "hv/pause.h"
 #include "hv/report.h"
 #include <errno.h>
 #include <signal.h>
@@ -24,6 +26,7 @@
 #include <sys/timerfd.h>
 
 #define COME_UP_MS 2000	 /* from the request to standing_by */
+#define WAIT_MS_MAX 3600000u /* the same, if a person starts it */
 #define REHEARSE_MS 500	 /* to save and load for practice */
 #define HAND_OVER_MS 500 /* until the old daemon has stopped */
 #define TAKE_OVER_MS                                                                               \
@@ -54,8 +57,8 @@ struct swap {
 	Outrigger__SwapRequest *set; /* owned */
 	struct device_session s;
 	struct watch *ctl_watch, *dock_watch, *pid_watch, *timer_watch;
-	uint64_t clock_offset, begun_ns, held_ns;
-	bool old_gone;
+	uint64_t begun_ns, held_ns;
+	bool old_gone, by_hand;
 	char why[300]; /* KILLED */
 };
 
@@ -123,11 +126,8 @@ static void conclude(struct swap *w, int status, const char *why)
 static void old_resumes(struct swap *w)
 {
 	struct device *d = w->d;
-	if (d->stage == STAGE_UP) {
+	if (d->stage == STAGE_UP)
 		device_send(d, OUTRIGGER__TO_DAEMON__KIND_RESUME, 0);
-		if (d->vm->paused)
-			device_send(d, OUTRIGGER__TO_DAEMON__KIND_QUIESCE, 0);
-	}
 }
 
 static void adopt(struct swap *w);
@@ -138,6 +138,7 @@ static void swap_over(struct swap *w, const char *why)
 	bool gone = w->old_gone;
 	conclude(w, EREMOTEIO, why);
 	swap_destroy(w);
+	d->recovering = false;
 	if (gone)
 		device_vacant(d);
 }
@@ -150,11 +151,14 @@ static void killed(struct swap *w)
 		adopt(w); /* and its death is seen the next moment */
 		return;
 	}
-	if (slot_switch(d->slot, w->old_epoch))
+	bool resumes = slot_switch(d->slot, w->old_epoch);
+	if (resumes)
 		old_resumes(w);
 	char why[sizeof(w->why)];
 	memcpy(why, w->why, sizeof(why));
 	swap_over(w, why);
+	if (resumes)
+		pause_told(d, false);
 }
 
 static void deadline(struct swap *w, unsigned ms)
@@ -181,10 +185,13 @@ __attribute__((format(printf, 2, 3))) static void swap_fail(struct swap *w, cons
 		deadline(w, DIE_MS);
 		return; /* pid_ready() or dock_ready() */
 	}
+	struct device *d = w->d;
+	bool resumes = w->stage == SWAP_HAND_OVER;
 	say_no(w, why);
-	if (w->stage == SWAP_HAND_OVER)
+	if (resumes)
 		old_resumes(w);
 	swap_over(w, why);
+	pause_told(d, resumes ? false : d->told_quiet);
 }
 
 void swap_cancel(struct device *d, const char *why)
@@ -248,7 +255,6 @@ static void on_hello(struct swap *w, const Outrigger__Hello *h)
 		swap_fail(w, "%s", err.msg);
 		return;
 	}
-	w->clock_offset = atomic_load(&w->d->vm->clock.offset_ns);
 	w->stage = SWAP_RANGES;
 	if (device_configure(w->d, w->s.ctl, w->set, true))
 		swap_fail(w, "the new daemon takes no options");
@@ -288,11 +294,6 @@ static void send_state(struct swap *w, Outrigger__ToDaemon__KindCase kind,
 
 static void on_practised(struct swap *w)
 {
-	struct vm *vm = w->d->vm;
-	if (vm->paused || w->clock_offset != atomic_load(&vm->clock.offset_ns)) {
-		swap_fail(w, "the VM was paused meanwhile");
-		return;
-	}
 	w->stage = SWAP_HAND_OVER;
 	deadline(w, HAND_OVER_MS);
 	w->held_ns = clock_now_ns();
@@ -315,7 +316,7 @@ static void on_handed_over(struct swap *w, const ProtobufCBinaryData *blob)
 static void adopt(struct swap *w)
 {
 	struct device *d = w->d;
-	struct vm *vm = d->vm;
+	bool by_hand = w->by_hand;
 	w->held_ns = clock_now_ns() - w->held_ns;
 	watch_stop(&w->ctl_watch);
 	watch_stop(&w->dock_watch);
@@ -328,19 +329,12 @@ static void adopt(struct swap *w)
 	w->set = NULL;
 	conclude(w, 0, "");
 	device_adopt(d, &w->s);
-	if (w->clock_offset != atomic_load(&vm->clock.offset_ns)) {
-		Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
-		Outrigger__Configure c = OUTRIGGER__CONFIGURE__INIT;
-		c.guest_clock_offset_ns = atomic_load(&vm->clock.offset_ns);
-		c.vm = vm->cfg->name;
-		m.kind_case = OUTRIGGER__TO_DAEMON__KIND_CONFIGURE;
-		m.configure = &c;
-		ctl_send(d->ctl, &m.base, 0);
-	}
-	if (vm->paused)
-		device_send(d, OUTRIGGER__TO_DAEMON__KIND_QUIESCE, 0);
 	w->s.url[0] = 0;
 	swap_destroy(w);
+	pause_told(d, false);
+	if (by_hand)
+		debug_by_hand(d);
+	devices_review(d->vm);
 }
 
 bool swap_answer(struct swap *w, const Outrigger__FromDaemon *m)
@@ -514,8 +508,8 @@ static const char *cannot(const struct device *d)
 {
 	if (d->swap)
 		return "another swap of the device is under way";
-	if (d->vm->state != VM_RUNNING || d->vm->paused || d->vm->pause_request)
-		return d->vm->state == VM_RUNNING ? "the VM is paused" : "the VM does not run";
+	if (d->vm->state != VM_RUNNING)
+		return "the VM does not run";
 	if (d->stage != STAGE_UP || slot_state(d->slot) != SLOT_SERVING)
 		return "the device has no daemon that serves; `restart` starts one";
 	return NULL;
@@ -537,6 +531,7 @@ void swap_begin(struct device *d, const Outrigger__SwapRequest *q, uint64_t laun
 			   .launcher_id = launcher_id,
 			   .state_fd = -1,
 			   .s = {.dock_fd = -1, .pid_fd = -1},
+			   .by_hand = q->by_hand,
 			   .begun_ns = clock_now_ns()};
 	d->swap = w;
 	snprintf(w->token, sizeof(w->token), "%s", q->token);
@@ -548,7 +543,7 @@ void swap_begin(struct device *d, const Outrigger__SwapRequest *q, uint64_t laun
 		swap_fail(w, "out of memory or descriptors");
 		return;
 	}
-	deadline(w, COME_UP_MS);
+	deadline(w, !q->wait_ms ? COME_UP_MS : q->wait_ms < WAIT_MS_MAX ? q->wait_ms : WAIT_MS_MAX);
 	/* Only now is it started: under load it could be here before this request. */
 	report_reply(d->vm, launcher_id, 0, "", NULL, 0);
 }

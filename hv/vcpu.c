@@ -164,9 +164,11 @@ static bool reset_meet(struct vcpu *v)
 	pthread_mutex_lock(&vm->reset_lock);
 	uint64_t gen = vm->reset_gen;
 	if (++vm->reset_parked == vm->n_vcpus) {
+		vm->reset_busy = 1;
 		pthread_mutex_unlock(&vm->reset_lock);
 		go = reset_machine(v);
 		pthread_mutex_lock(&vm->reset_lock);
+		vm->reset_busy = 0;
 		atomic_store(&vm->reset_wanted, 0);
 		vm->reset_parked = 0;
 		vm->reset_gen++;
@@ -361,7 +363,7 @@ void vcpus_stop(struct vm *vm)
 			continue;
 		vm->ops->vcpu_kick(v->ev);
 		for (unsigned k = 0; k < vm->n_devices; k++)
-			port_interrupt(&vm->devices[k].slot->pp, i);
+			slot_interrupt(vm->devices[k].slot, i);
 		pthread_kill(v->thread, WAKE_SIGNAL);
 	}
 	pthread_mutex_lock(&vm->reset_lock);

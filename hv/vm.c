@@ -167,7 +167,9 @@ static int create_loop(struct vm *vm, struct err *err)
 	uv_timer_init(&vm->loop, &vm->stop_timer);
 	uv_signal_init(&vm->loop, &vm->term_signal);
 	uv_timer_init(&vm->loop, &vm->unstick_timer);
+	uv_timer_init(&vm->loop, &vm->debug_timer);
 	vm->stop_timer.data = vm->unstick_timer.data = vm->term_signal.data = vm;
+	vm->debug_timer.data = vm;
 	uv_signal_start(&vm->term_signal, on_term, SIGTERM);
 	vm->notify_watch = watch_start(&vm->loop, vm->notify_fd, on_notify, vm);
 	return vm->notify_watch ? 0
@@ -233,6 +235,7 @@ int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, str
 static void on_unstick(uv_timer_t *t)
 {
 	vcpus_unstick(t->data);
+	pause_review(t->data); /* a daemon that took no message may take it now */
 }
 
 void vm_try_start(struct vm *vm)
@@ -319,6 +322,7 @@ void vm_destroy(struct vm *vm)
 		watch_stop(&vm->notify_watch);
 		uv_close((uv_handle_t *)&vm->stop_timer, NULL);
 		uv_close((uv_handle_t *)&vm->unstick_timer, NULL);
+		uv_close((uv_handle_t *)&vm->debug_timer, NULL);
 		uv_close((uv_handle_t *)&vm->term_signal, NULL);
 		uv_run(&vm->loop, UV_RUN_DEFAULT);
 		uv_loop_close(&vm->loop);

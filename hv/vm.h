@@ -45,6 +45,23 @@ struct device_request {
 	uint64_t launcher_id; /* whom to answer */
 };
 
+/** enum device_freeze - why a device holds the VM up. Bits. */
+enum device_freeze {
+	FREEZE_PARKED = 1, /* an access waits */
+	FREEZE_DOWN = 2,   /* it has no daemon, and its policy is to park */
+	FREEZE_HELD = 4,   /* a debugger holds its daemon */
+};
+
+/** struct device_debug - a debugger may hold the daemon (hv/debug.c). */
+struct device_debug {
+	bool on, held;
+	bool seen;	   /* a tracer was attached */
+	bool by_hand;	   /* a person started the daemon */
+	int client_fd;	   /* pidfd of who asked for it; -1: nobody's */
+	uint64_t until_ns; /* without a client: until a tracer comes */
+	unsigned running;  /* looks in a row that found the daemon not stopped */
+};
+
 /** struct device - one device of the config: its slot, and the daemon that is in it. Control
  * thread. */
 struct device {
@@ -68,7 +85,16 @@ struct device {
 	pid_t pid; /* of the daemon, by the dock's credentials; stays after its death */
 	char control_url[108];
 	enum slot_state reported; /* the state that the launcher was told last */
-	bool reported_silent;
+	unsigned reported_flags;  /* with the rest of it: see device_flags() */
+	unsigned freeze;	  /* enum device_freeze */
+	struct device_debug debug;
+	bool person_paused;    /* `outrigger pause VM DEVICE` */
+	bool given_up;	       /* no daemon will come by itself */
+	bool expect_hand;      /* the daemon that docks next is started by a person */
+	bool expect_quiesced;  /* it is to serve nothing but a hand-over: */
+	bool recovering;       /* that daemon serves now */
+	bool told_quiet;       /* the daemon was told to serve nothing */
+	bool clock_news;       /* it does not know yet that the clock went on */
 	struct log_rate notice_rate;
 	_Atomic uint32_t
 		notices; /* NOTICE_*: what its guest said through it, for the control thread */
@@ -129,7 +155,7 @@ struct vm {
 	enum vm_state state;
 	bool loop_open;
 	uv_loop_t loop;
-	uv_timer_t stop_timer, unstick_timer;
+	uv_timer_t stop_timer, unstick_timer, debug_timer;
 	uv_signal_t term_signal;
 	unsigned stop_ticks;
 	int notify_fd, irq_epoll, dock_fd;
@@ -152,17 +178,18 @@ struct vm {
 	struct vm_end end;
 	bool end_set;
 
-	pthread_mutex_t reset_lock; /* guards reset_parked, reset_gen, pause_parked */
+	pthread_mutex_t reset_lock; /* guards reset_parked, reset_busy, reset_gen, pause_parked */
 	pthread_cond_t reset_cond;
 	unsigned reset_parked;
+	unsigned reset_busy; /* 1: one of them works for all, and needs the devices */
 	uint64_t reset_gen;
 	_Atomic uint32_t reset_wanted;
 	_Atomic uint32_t pause_wanted;
 	unsigned pause_parked;
-	bool pausing; /* control thread: the vCPUs are asked to stop, and have not all done so */
 	uint64_t
-		pause_request; /* control thread: then: the launcher's, that waits for it; 0: none */
-	bool paused;	       /* control thread: they have stopped, and the clock */
+		pause_request; /* control thread: the launcher's, that waits for the vCPUs; 0: nobody's */
+	/* control thread: a person asked for it; the clock stands, and the vCPUs were told; they have stopped */
+	bool pause_asked, standing, paused;
 };
 
 /** vm_create - checks the config, makes memory, engine, devices and sockets. The launcher's socket

@@ -16,10 +16,11 @@
 static const cyaml_strval_t machines[] = {{"aarch64-virt", 0}, {"x86_64-pc", 1}};
 static const cyaml_strval_t engines[] = {{"auto", 0}, {"soft", 1}, {"kvm", 2}, {"fake", 3}};
 static const cyaml_strval_t unclaimed[] = {{"abort", 0}, {"ones", 1}, {"stop", 2}};
-static const cyaml_strval_t failures[] = {{"restart", 0}, {"ones", 1}, {"abort", 2}, {"stop", 3}};
+static const cyaml_strval_t failures[] = {
+	{"restart", 0}, {"ones", 1}, {"abort", 2}, {"park", 3}, {"stop", 4}};
 static const cyaml_strval_t spaces[] = {
 	{"auto", CONFIG_SPACE_AUTO}, {"mmio", CONFIG_SPACE_MMIO}, {"pio", CONFIG_SPACE_PIO}};
-static const cyaml_strval_t thens[] = {{"ones", 0}, {"abort", 1}, {"stop", 2}};
+static const cyaml_strval_t thens[] = {{"ones", 0}, {"abort", 1}, {"park", 2}, {"stop", 3}};
 
 struct config_schema {
 	char **names; /* of the union of options; NULL-terminated */

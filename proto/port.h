@@ -151,9 +151,15 @@ struct port_producer_line {
 	_Atomic uint32_t room_waiter; /* PORT_ASLEEP: someone sleeps on head's futex for room */
 	_Atomic uint32_t last_core;   /* host core of the vCPU that pushed last, + 1; 0 = unknown */
 	_Atomic uint32_t lines_seen;  /* lines_gen up to which hv has sampled the line words */
-	uint8_t pad[108];
+	uint8_t pad0[44];
+	/* The guest's clock: CLOCK_MONOTONIC less @clock_offset_ns (0: as Configure says), or standing still at
+	 * @clock_stopped_at - 1 while that is not 0. Offset first, then stopped (release); read the other way round. */
+	_Atomic uint64_t clock_offset_ns;
+	_Atomic uint64_t clock_stopped_at;
+	uint8_t pad1[48];
 };
 static_assert(sizeof(struct port_producer_line) == 128, "a pair of cache lines");
+static_assert(offsetof(struct port_producer_line, clock_offset_ns) == 64, "layout");
 
 /** struct port_line - one interrupt line: high while @word is PORT_LINE_HIGH or an event is pending. Survives the daemon.
  * hv reads each member once. */

@@ -146,10 +146,7 @@ static void handle(struct daemon *d, const Outrigger__ToDaemon *m)
 		do_resume(d, m->id);
 		break;
 	case OUTRIGGER__TO_DAEMON__KIND_HAND_OVER: /* in the loop, which may be asleep in the port now */
-		if (d->quiesced)
-			reply_error(d, m->id, "the VM is paused");
-		else
-			d->hand_over = m->id;
+		d->hand_over = m->id;
 		break;
 	case OUTRIGGER__TO_DAEMON__KIND_CONFIGURE: /* a new clock offset, after a pause */
 		d->clock_offset_ns = m->configure->guest_clock_offset_ns;

@@ -200,6 +200,7 @@ static int configure(struct daemon *d, struct err *err)
 		set[n] = (struct dm_setting){c->options[i]->name, c->options[i]->value};
 	d->clock_offset_ns = c->guest_clock_offset_ns;
 	d->standby = c->standby;
+	d->quiesced = c->quiesced && !c->standby;
 	if (c->n_options > LIMIT_OPTIONS)
 		rc = err_set(err, EINVAL, "%zu options: at most %d", c->n_options, LIMIT_OPTIONS);
 	if (!rc)

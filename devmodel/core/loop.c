@@ -26,8 +26,17 @@
 static uint64_t env_now(void *ctx)
 {
 	const struct daemon *d = ctx;
-	uint64_t now = clock_now_ns();
-	return now > d->clock_offset_ns ? now - d->clock_offset_ns : 0;
+	uint64_t now = clock_now_ns(), off = d->clock_offset_ns;
+	if (d->srv.port.port) { /* else a standby */
+		/* Acquire: pairs with slot_clock(). A clock that goes on again has its new offset. */
+		const struct port_producer_line *p = &d->srv.port.port->producer;
+		uint64_t at = atomic_load_explicit(&p->clock_stopped_at, memory_order_acquire);
+		if (at)
+			return at - 1;
+		uint64_t port_off = atomic_load_explicit(&p->clock_offset_ns, memory_order_relaxed);
+		off = port_off ? port_off : off;
+	}
+	return now > off ? now - off : 0;
 }
 
 static void env_random(void *ctx, void *buf, size_t len)
@@ -216,7 +225,7 @@ static int sleep_limit(const struct daemon *d)
 
 static void sleep_until_event(struct daemon *d)
 {
-	if (d->quiesced) { /* requests stay in the ring; only control wakes us */
+	if (d->quiesced && !d->hand_over) { /* requests stay in the ring; only control wakes us */
 		wait_events(d, -1);
 		return;
 	}
@@ -279,7 +288,7 @@ int loop_run(struct daemon *d)
 		if (d->hand_over && control_hand_over(d))
 			continue;
 		unsigned n = d->quiesced ? 0 : server_run(&d->srv, BATCH);
-		bool more = !d->quiesced && run_queues(d);
+		bool more = (!d->quiesced || d->hand_over) && run_queues(d);
 		if (n == BATCH || d->wait.since_ns > LOOK_AROUND_NS) {
 			d->wait.since_ns = 0;
 			idle_round(d);
@@ -303,7 +312,8 @@ int loop_run(struct daemon *d)
 				continue;
 		}
 		idle_round(d);
-		if (!d->quiesced && run_queues(d)) /* what input and timers have left to do */
+		if ((!d->quiesced || d->hand_over) &&
+		    run_queues(d)) /* what input and timers have left to do */
 			continue;
 		sleep_until_event(d);
 	}

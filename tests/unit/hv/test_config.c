@@ -98,7 +98,7 @@ static void each_wrong_value_is_refused_with_its_reason(void **state)
 	BAD(dev[1].shadow_pages = 17, "17 shadow pages");
 	BAD(dev[1].state_bytes = 2 << 20, "bytes of state");
 	BAD((dev[1].on_failure = text("restart"), dev[1].then = text("restart")), "restart");
-	BAD(dev[1].on_failure = text("park"), "\"park\" is unknown");
+	BAD(dev[1].on_failure = text("pray"), "\"pray\" is unknown");
 	BAD(dev[1].on_failure = text("pray"), "rtc0: on_failure: \"pray\" is unknown");
 	BAD(dev[1].deadline_ns = UINT64_MAX, "deadline");
 	BAD((dev[1].n_backends = 1, backend.fd_index = 5), "index 5");

@@ -240,6 +240,163 @@ static void kick_that_blocks_is_interrupted_and_quarantined(void **state)
 	slot_destroy(r.slot);
 }
 
+/* ---- parked accesses ---- */
+
+struct parker {
+	struct rig *r;
+	uint64_t v;
+	enum access_result res;
+	_Atomic uint32_t done;
+	pthread_t t;
+};
+
+static void *read_parked(void *arg)
+{
+	struct parker *p = arg;
+	p->res = slot_access(p->r->slot, &p->r->range, 0, &p->r->stop, 12, 4, false, &p->v);
+	atomic_store(&p->done, 1);
+	return NULL;
+}
+
+static void parker_start(struct parker *p, struct rig *r)
+{
+	*p = (struct parker){.r = r};
+	assert_int_equal(pthread_create(&p->t, NULL, read_parked, p), 0);
+	uint64_t end = clock_now_ns() + DEADLINE_NS;
+	while (!atomic_load(&r->slot->parked) && clock_now_ns() < end)
+		poll(NULL, 0, 1);
+	assert_int_equal(atomic_load(&r->slot->parked), 1);
+	assert_int_equal(atomic_load(&p->done), 0);
+}
+
+static void parker_join(struct parker *p, enum access_result res)
+{
+	pthread_join(p->t, NULL);
+	assert_int_equal(p->res, res);
+	assert_int_equal(atomic_load(&p->r->slot->parked), 0);
+	assert_int_equal(SLOT_WORD_INFLIGHT(p->r->slot->word), 0);
+}
+
+static void parked_access_waits_for_the_hung_daemon(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct parker p;
+	rig_make(&r, POLICY_PARK);
+	r.slot->cfg.deadline_ns = SHORT_NS;
+	rig_start(&r, MINI_GOOD);
+	wr(&r, 3, 91);
+	r.mp.mode = MINI_MUTE;
+	parker_start(&p, &r);
+	assert_true(r.changes >= 1);
+	assert_int_equal(counters(&r)->deadline_misses, 1);
+	r.mp.mode = MINI_GOOD;
+	parker_join(&p, ACCESS_OK);
+	assert_int_equal(p.v, 91);
+	assert_int_equal(counters(&r)->policy_answers, 0);
+	rig_end(&r);
+}
+
+static void parked_access_is_served_by_the_next_daemon(void **state)
+{
+	(void)state;
+	static const bool whole[] = {false, true}; /* the daemon: died, or was quarantined */
+	for (unsigned i = 0; i < ARRAY_LEN(whole); i++) {
+		struct rig r;
+		struct parker p;
+		rig_make(&r, POLICY_PARK);
+		r.two_maps = true;
+		r.slot->cfg.deadline_ns = SHORT_NS;
+		rig_start(&r, MINI_MUTE);
+		parker_start(&p, &r);
+		if (whole[i])
+			slot_fail(r.slot, SLOT_QUARANTINED, "nonsense");
+		else
+			assert_true(slot_vacate(r.slot));
+		mini_port_stop(&r.mp);
+		slot_down_set(r.slot, true);
+		poll(NULL, 0, 120); /* longer than a slice: it stays parked */
+		assert_int_equal(atomic_load(&p.done), 0);
+		slot_down_set(r.slot, false);
+		memset(&r.mp, 0, sizeof(r.mp));
+		r.mp.reg[3] = 17;
+		rig_start(&r, MINI_GOOD);
+		parker_join(&p, ACCESS_OK);
+		assert_int_equal(p.v, 17);
+		rig_end(&r);
+	}
+}
+
+static void parked_access_without_a_daemon_can_be_stopped(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct parker p;
+	rig_make(&r, POLICY_PARK);
+	slot_down_set(r.slot, true);
+	parker_start(&p, &r);
+	atomic_store(&r.stop, 1);
+	slot_interrupt(r.slot, 0);
+	parker_join(&p, ACCESS_INTERRUPTED);
+	slot_fail(r.slot, SLOT_DEAD, "gone");
+	atomic_store(&r.stop, 0);
+	parker_start(&p, &r);
+	atomic_store(&r.stop, 1);
+	slot_interrupt(r.slot, 0);
+	parker_join(&p, ACCESS_INTERRUPTED);
+	slot_destroy(r.slot);
+}
+
+static void held_device_parks_whatever_its_policy_until_it_is_let_go(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct parker p;
+	rig_make(&r, POLICY_ONES);
+	rig_start(&r, MINI_MUTE);
+	slot_hold_set(r.slot, SLOT_HOLD_DEBUG); /* long before the deadline */
+	parker_start(&p, &r);
+	slot_hold_set(r.slot, 0);
+	r.slot->cfg.deadline_ns = SHORT_NS;
+	parker_join(&p, ACCESS_OK);
+	assert_int_equal(p.v, 0xffffffff); /* the policy again */
+	slot_hold_set(r.slot, SLOT_HOLD_PAUSED);
+	parker_start(&p, &r);
+	r.mp.mode = MINI_GOOD;
+	parker_join(&p, ACCESS_OK);
+	assert_int_equal(p.v, 0);
+	/* Killed by its debugger: the mark goes, and the policy answers. */
+	r.mp.mode = MINI_MUTE;
+	slot_hold_set(r.slot, SLOT_HOLD_DEBUG);
+	parker_start(&p, &r);
+	slot_fail(r.slot, SLOT_DEAD, "killed");
+	slot_hold_set(r.slot, 0);
+	parker_join(&p, ACCESS_OK);
+	assert_int_equal(p.v, 0xffffffff);
+	rig_end(&r);
+}
+
+static void parked_posted_writes_wait_for_room_and_none_is_lost(void **state)
+{
+	(void)state;
+	struct rig r;
+	uint64_t v = 1;
+	rig_make(&r, POLICY_PARK);
+	r.slot->cfg.deadline_ns = SHORT_NS;
+	rig_start(&r, MINI_MUTE);
+	for (unsigned i = 0; i < PORT_RING_ENTRIES; i++)
+		wr(&r, 0, 0);
+	atomic_store(&r.stop, 0);
+	struct parker p;
+	parker_start(&p, &r); /* finds no room */
+	r.mp.mode = MINI_GOOD;
+	parker_join(&p, ACCESS_OK);
+	assert_int_equal(slot_access(r.slot, &r.range, 0, &r.stop, 0, 4, true, &v), ACCESS_OK);
+	assert_int_equal(rd(&r, 0, 4), 1);
+	assert_int_equal(atomic_load(&r.mp.served), PORT_RING_ENTRIES + 3);
+	rig_end(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +409,11 @@ int main(void)
 		cmocka_unit_test(random_port_never_hangs_or_kills),
 		cmocka_unit_test(stop_word_ends_a_wait),
 		cmocka_unit_test(kick_that_blocks_is_interrupted_and_quarantined),
+		cmocka_unit_test(parked_access_waits_for_the_hung_daemon),
+		cmocka_unit_test(parked_access_is_served_by_the_next_daemon),
+		cmocka_unit_test(parked_access_without_a_daemon_can_be_stopped),
+		cmocka_unit_test(held_device_parks_whatever_its_policy_until_it_is_let_go),
+		cmocka_unit_test(parked_posted_writes_wait_for_room_and_none_is_lost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,7 +69,7 @@ static const struct bad {
 	{"machine: x86\nkernel: kernel\n", 1, "machine: \"x86\" is not known; use one of aarch64-virt, x86_64-pc",
 	 NULL},
 	{RTC "  on_failure: pray\n", 6,
-	 "on_failure: \"pray\" is not known; use one of restart, ones, abort, stop", NULL},
+	 "on_failure: \"pray\" is not known; did you mean \"park\"? use one of restart, ones, abort, park, stop", NULL},
 	{RTC "  on_failure: stop\n  then: ones\n", 7,
 	 "device rtc: then: comes after restarts; on_failure: is stop", NULL},
 	{RTC "  on_failure: ones\n  restart_limit: 3\n", 7,
