@@ -38,6 +38,20 @@ struct sup_process {
 	int status;  /* of waitpid(), once dead */
 };
 
+struct sup_hand; /* sup_attach.c: a daemon that a person started */
+
+/** enum sup_attach_stage - of the last `outrigger attach` of a device. */
+enum sup_attach_stage { ATTACH_NONE, ATTACH_ASKED, ATTACH_WAITS, ATTACH_DONE, ATTACH_FAILED };
+
+/** struct sup_attach - a daemon that a person starts is to take a device over. */
+struct sup_attach {
+	enum sup_attach_stage stage;
+	bool swaps; /* from a daemon that serves; else nobody does */
+	uint64_t id; /* of the request to hv, if nobody does */
+	char token[LIMIT_TOKEN + 1];
+	char why[256]; /* FAILED */
+};
+
 /** struct sup_device - one device. */
 struct sup_device {
 	struct sup *sup;
@@ -55,6 +69,9 @@ struct sup_device {
 	char swap_token[LIMIT_TOKEN + 1];
 	char **set, **new_set; /* "name=value" that swaps have brought; of the swap under way */
 	uv_timer_t retire_timer;
+	struct sup_attach attach;
+	uv_timer_t attach_timer;
+	struct sup_hand *hand; /* who serves it, if a person started that; else NULL */
 	char state[16], why[256]; /* as hv told */
 };
 
@@ -145,6 +162,39 @@ struct sup_device *sup_swap_of(struct sup *s, const Outrigger__HvReply *r);
 bool sup_swap_reply(struct sup *s, struct sup_device *dev, const Outrigger__HvReply *r);
 /** sup_swap_died - the standby of @dev has died. */
 void sup_swap_died(struct sup *s, struct sup_device *dev);
+/** sup_swap_attach - as sup_swap_begin(), but that a person starts the new daemon, with attach.token, within @wait_ms. */
+uint64_t sup_swap_attach(struct sup *s, struct sup_device *dev, unsigned wait_ms, struct err *err);
+
+/* ---- daemons that a person started (sup_attach.c) ---- */
+
+/** sup_attach_verb - @q is of attach, debug, or pause and resume of a device: does it. False: it is not. */
+bool sup_attach_verb(struct sup *s, const Outrigger__CliRequest *q);
+/** sup_attach_answer - true if @reply is hv's answer to an attach to a device that nobody serves. */
+bool sup_attach_answer(struct sup *s, const Outrigger__HvReply *reply);
+/** sup_attach_ready - hv waits for the daemon: the client is told. sup_attach_over - it took over (@why NULL), or did not. */
+void sup_attach_ready(struct sup *s, struct sup_device *dev);
+void sup_attach_over(struct sup_device *dev, const char *why);
+/** sup_attach_event - hv says that the daemon of @dev with process id @pid serves. */
+void sup_attach_event(struct sup_device *dev, pid_t pid);
+/** sup_hand_drop - it serves @dev no longer. sup_hand_kill - SIGKILL; false: no person's daemon serves @dev. */
+void sup_hand_drop(struct sup_device *dev);
+bool sup_hand_kill(struct sup_device *dev);
+
+/** sup_hv_device - request @which of those that have a DeviceRequest. As sup_hv_request(). */
+uint64_t sup_hv_device(struct sup *s, Outrigger__HvRequest__KindCase which, const char *device,
+		       const char *name, const char *value);
+
+/* ---- answers to the client that asks now (sup_cli.c) ---- */
+
+/** sup_cli_device - the device of that name; NULL: the client was told that there is none. */
+struct sup_device *sup_cli_device(struct sup *s, const char *name);
+/** sup_cli_wait - the answer is hv's to request @id. */
+void sup_cli_wait(struct sup *s, uint64_t id);
+/** sup_cli_error / sup_cli_text - answers. sup_cli_next - after an answer to a client that waited for hv. */
+void sup_cli_error(struct sup *s, const char *text);
+void sup_cli_text(struct sup *s, const char *text);
+void sup_cli_next(struct sup *s);
+
 /** sup_hv_swap / sup_hv_swap_cancel - as sup_hv_request(). */
 uint64_t sup_hv_swap(struct sup *s, Outrigger__SwapRequest *q);
 uint64_t sup_hv_swap_cancel(struct sup *s, const char *device, const char *why);

@@ -222,28 +222,56 @@ static void vm_wait(struct sup *s, Outrigger__HvRequest__KindCase which)
 	device_wait(s, sup_hv_request(s, which));
 }
 
+struct sup_device *sup_cli_device(struct sup *s, const char *name)
+{
+	const struct config_device *cfg = device_named(s, name);
+	for (size_t i = 0; cfg && i < s->ndevices; i++)
+		if (s->devices[i].cfg == cfg)
+			return &s->devices[i];
+	return NULL;
+}
+
+void sup_cli_wait(struct sup *s, uint64_t id)
+{
+	device_wait(s, id);
+}
+
+void sup_cli_error(struct sup *s, const char *text)
+{
+	cli_error(s, text);
+}
+
+void sup_cli_text(struct sup *s, const char *text)
+{
+	Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
+	r.text = (char *)(uintptr_t)text;
+	cli_reply(s, &r);
+}
+
+void sup_cli_next(struct sup *s)
+{
+	answered(s);
+}
+
 /* SIGKILL to the device's process; what comes of it is on_failure's business, or with @again another process. */
 static void verb_kill(struct sup *s, const char *name, bool again)
 {
 	Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
-	const struct config_device *cfg = device_named(s, name);
-	for (size_t i = 0; cfg && i < s->ndevices; i++) {
-		struct sup_device *dev = &s->devices[i];
-		if (dev->cfg != cfg)
-			continue;
-		if (s->phase != SUP_RUNNING || (!dev->proc.alive && !again)) {
-			AUTO_FREE char *text = xasprintf("device %s has no process now", cfg->name);
-			cli_error(s, text);
-			return;
-		}
-		dev->restart_asked = again;
-		if (dev->proc.alive)
-			kill(dev->proc.pid, SIGKILL);
-		else
-			sup_restart(s, dev);
-		cli_reply(s, &r);
+	struct sup_device *dev = sup_cli_device(s, name);
+	if (!dev)
+		return;
+	if (s->phase != SUP_RUNNING || (!dev->proc.alive && !dev->hand && !again)) {
+		AUTO_FREE char *text =
+			xasprintf("device %s has no process now", dev->cfg->name);
+		cli_error(s, text);
 		return;
 	}
+	dev->restart_asked = again;
+	if (dev->proc.alive)
+		kill(dev->proc.pid, SIGKILL);
+	else if (!sup_hand_kill(dev))
+		sup_restart(s, dev);
+	cli_reply(s, &r);
 }
 
 /* Arguments: device, program (see sup_swap_begin()), settings. */
@@ -317,6 +345,8 @@ static void verb_console(struct sup *s, const char *device)
 static void dispatch(struct sup *s, const Outrigger__CliRequest *q)
 {
 	const char *arg = q->n_args ? q->args[0] : NULL;
+	if (sup_attach_verb(s, q))
+		return;
 	if (strcmp(q->verb, "status") == 0) {
 		verb_status(s);
 	} else if (strcmp(q->verb, "stop") == 0) {

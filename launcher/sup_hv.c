@@ -89,6 +89,19 @@ uint64_t sup_hv_swap_cancel(struct sup *s, const char *device, const char *why)
 	return send_request(s, &req);
 }
 
+uint64_t sup_hv_device(struct sup *s, Outrigger__HvRequest__KindCase which, const char *device,
+		       const char *name, const char *value)
+{
+	Outrigger__HvRequest req = OUTRIGGER__HV_REQUEST__INIT;
+	Outrigger__DeviceRequest d = OUTRIGGER__DEVICE_REQUEST__INIT;
+	d.device = (char *)(uintptr_t)device;
+	d.name = (char *)(uintptr_t)name;
+	d.value = (char *)(uintptr_t)value;
+	req.kind_case = which;
+	req.debug = &d; /* all of them share their place */
+	return send_request(s, &req);
+}
+
 static struct sup_device *device_find(struct sup *s, const char *name)
 {
 	for (size_t i = 0; i < s->ndevices; i++)
@@ -118,11 +131,15 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 	if (!dev)
 		return;
 	bool news = strcmp(dev->state, ds->state) != 0;
+	if (strcmp(ds->state, "serving") == 0 || strcmp(ds->state, "debugged") == 0)
+		sup_attach_event(dev, ds->pid);
 	snprintf(dev->state, sizeof(dev->state), "%s", ds->state);
 	snprintf(dev->why, sizeof(dev->why), "%s", ds->why);
 	if (!news || s->phase == SUP_ENDING)
 		return;
-	if (strcmp(ds->state, "dead") == 0 || strcmp(ds->state, "quarantined") == 0)
+	if (strcmp(ds->state, "parked") == 0 || strcmp(ds->state, "held") == 0)
+		sup_tell(s, "%s (%s) is %s: %s", ds->name, dev->cfg->model->name, ds->state, ds->why);
+	else if (strcmp(ds->state, "dead") == 0 || strcmp(ds->state, "quarantined") == 0)
 		sup_tell(s, "%s (%s) is %s%s%s; policy: %s", ds->name, dev->cfg->model->name,
 			 ds->state, ds->why[0] ? ": " : "", ds->why,
 			 strcmp(dev->cfg->on_failure, "restart") == 0 ? dev->cfg->then
@@ -222,7 +239,7 @@ static void event(struct sup *s, const Outrigger__HvEvent *e)
 
 static void reply(struct sup *s, const Outrigger__HvReply *r)
 {
-	if (sup_restart_answer(s, r))
+	if (sup_restart_answer(s, r) || sup_attach_answer(s, r))
 		return;
 	bool wanted = r->id == s->cli_pending;
 	struct sup_device *dev = sup_swap_of(s, r);

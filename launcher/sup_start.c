@@ -177,6 +177,8 @@ int sup_start(struct sup *s)
 		s->devices[i].restart_timer.data = &s->devices[i];
 		uv_timer_init(&s->loop, &s->devices[i].retire_timer);
 		s->devices[i].retire_timer.data = &s->devices[i];
+		uv_timer_init(&s->loop, &s->devices[i].attach_timer);
+		s->devices[i].attach_timer.data = &s->devices[i];
 	}
 	int r = runtime_create(&s->rt, c->name, longest_name(c), &err);
 	if (r < 0)

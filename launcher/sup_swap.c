@@ -173,13 +173,16 @@ static size_t options_new(const struct sup_device *dev, char *const *sets, size_
 	return n;
 }
 
-static uint64_t hv_swap(struct sup *s, struct sup_device *dev, char *const *sets, char *token)
+static uint64_t hv_swap(struct sup *s, struct sup_device *dev, char *const *sets, char *token,
+			unsigned by_hand_ms)
 {
 	Outrigger__SwapRequest q = OUTRIGGER__SWAP_REQUEST__INIT;
 	Outrigger__OptionValue o[LIMIT_OPTIONS], *ptrs[LIMIT_OPTIONS];
 	char *names[LIMIT_OPTIONS + 1] = {0};
 	q.device = (char *)(uintptr_t)dev->cfg->name;
 	q.token = token;
+	q.wait_ms = by_hand_ms;
+	q.by_hand = by_hand_ms != 0;
 	q.options = ptrs;
 	q.n_options = options_fill(dev, sets, o, ptrs);
 	q.n_options = options_new(dev, sets, q.n_options, o, ptrs, names);
@@ -190,6 +193,21 @@ static uint64_t hv_swap(struct sup *s, struct sup_device *dev, char *const *sets
 }
 
 /* ---- the way of it ---- */
+
+/* Takes @sets. */
+static uint64_t ask(struct sup *s, struct sup_device *dev, char **sets, char *token,
+		    unsigned by_hand_ms, struct err *err)
+{
+	dev->swap_id = hv_swap(s, dev, sets, token, by_hand_ms);
+	if (!dev->swap_id) {
+		err_set(err, EPIPE, "hv takes no requests now");
+		sup_sets_free(sets);
+		return 0;
+	}
+	memcpy(dev->swap_token, token, sizeof(dev->swap_token));
+	dev->new_set = sets;
+	return dev->swap_id;
+}
 
 uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model, char *const *args,
 			size_t nargs, struct err *err)
@@ -211,15 +229,18 @@ uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model
 	dev->standby.name = dev->cfg->name;
 	dev->standby.program = ptr_steal(program);
 	dev->standby.log_path = xstrdup(dev->proc.log_path);
-	dev->swap_id = hv_swap(s, dev, sets, token);
-	if (!dev->swap_id) {
-		err_set(err, EPIPE, "hv takes no requests now");
-		sup_sets_free(sets);
-		return 0;
-	}
-	memcpy(dev->swap_token, token, sizeof(token));
-	dev->new_set = sets;
-	return dev->swap_id;
+	return ask(s, dev, sets, token, 0, err);
+}
+
+uint64_t sup_swap_attach(struct sup *s, struct sup_device *dev, unsigned wait_ms, struct err *err)
+{
+	sup_process_end(&dev->standby); /* of a swap that failed */
+	sup_process_fini(&dev->standby);
+	dev->standby.name = dev->cfg->name;
+	/* Its program is not ours to know: after its death the one before it follows. */
+	dev->standby.program = xstrdup(dev->proc.program);
+	dev->standby.log_path = xstrdup(dev->proc.log_path);
+	return ask(s, dev, sets_merge(dev, NULL, 0, err), dev->attach.token, wait_ms, err);
 }
 
 /* hv expects it. */
@@ -243,6 +264,7 @@ static void take_place(struct sup_device *dev)
 {
 	sup_process_end(&dev->retired); /* of the swap before */
 	sup_process_fini(&dev->retired);
+	sup_hand_drop(dev);
 	dev->retired = dev->proc;
 	dev->proc = dev->standby;
 	dev->standby = (struct sup_process){0};
@@ -265,8 +287,12 @@ struct sup_device *sup_swap_of(struct sup *s, const Outrigger__HvReply *r)
 
 bool sup_swap_reply(struct sup *s, struct sup_device *dev, const Outrigger__HvReply *r)
 {
-	if (!r->status && !dev->standby.pid) {
-		start(s, dev);
+	bool by_hand = dev->attach.swaps;
+	if (!r->status && (by_hand ? dev->attach.stage == ATTACH_ASKED : !dev->standby.pid)) {
+		if (by_hand)
+			sup_attach_ready(s, dev);
+		else
+			start(s, dev);
 		return false;
 	}
 	dev->swap_id = 0;
@@ -278,7 +304,9 @@ bool sup_swap_reply(struct sup *s, struct sup_device *dev, const Outrigger__HvRe
 		sup_sets_free(dev->new_set);
 		dev->new_set = NULL;
 	}
-	if (!dev->proc.alive) /* it died meanwhile: now it is known which one has to follow it */
+	if (by_hand)
+		sup_attach_over(dev, r->status ? r->error : NULL);
+	if (!dev->proc.alive && !dev->hand && !(by_hand && !r->status)) /* it died meanwhile: now it is known which one has to follow it */
 		sup_died(s, dev);
 	return true;
 }

@@ -128,6 +128,8 @@ static void sup_fini(struct sup *s)
 		front_stop(&s->front);
 	for (size_t i = 0; i < s->nconsoles; i++)
 		console_stop(&s->consoles[i]);
+	for (size_t i = 0; i < s->ndevices; i++)
+		sup_hand_drop(&s->devices[i]);
 	uv_walk(&s->loop, handle_close, NULL);
 	uv_run(&s->loop, s->front.writing ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
 	ctl_close(s->hv_ctl);

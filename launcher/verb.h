@@ -59,7 +59,7 @@ struct args {
 	const struct option_def *opt[ARGS_MAX];
 	const char *value[ARGS_MAX]; /* NULL for a flag */
 	int nopts;
-	const char *operand[8];
+	const char *operand[ARGS_MAX];
 	int noperands;
 	bool help;
 };
