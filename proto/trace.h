@@ -85,6 +85,7 @@ enum trace_op {
 	TRACE_HOST_OUT = 0x42, /* payload: bytes queued for the host on channel .range */
 	TRACE_SHADOW =
 		0x4d, /* a shadow register changed: .range, .offset, .width, .value as of a register */
+	TRACE_VM = 0x52, /* the write asked .value, a PORT_VM(), of its VM */
 	/* nested, too: */
 	TRACE_LOG = 0x4e, /* payload: a line that the model logged; .range: enum dm_level */
 	/* of the trace itself */

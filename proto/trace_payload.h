@@ -27,8 +27,8 @@
  * TRACE_CONTROL    .value: 0 or the error number. Payload: "name=value" without a NUL
  * TRACE_WORK       .value: 1 it did something, 0 it did not (recorded only if it asked for something)
  * TRACE_HOST_CALL  .range: enum trace_call
- *   _DISK_DONE     .offset: disk, .value: tag, upper half: result as int32. Payload (of a successful read, TRACE_WANT_BYTES, at most
- *                  TRACE_DATA_MAX): what was read, in the order of the request's segments
+ *   _DISK_DONE     .offset: disk, .value: tag, upper half: result as int32. Payload (of a read, TRACE_WANT_BYTES, at most
+ *                  TRACE_DATA_MAX): what is in the request's segments then, in their order
  *   _DISK_CHANGED  .offset: disk
  *   _LINK_READY    .offset: link
  *   _RESUME        dm_class.resume
@@ -43,6 +43,7 @@
  * TRACE_HOST       .range: enum trace_host, .aux: disk or link; see there
  *
  * Outputs, in this order
+ * TRACE_VM         .value: PORT_VM(): what the write asks of its VM
  * TRACE_IRQ        .range: line, .value: bit 0: level, bits 32 and up: events that were added; .offset: edges so far. Only when one of
  *                  these changed.
  * TRACE_HOST_OUT   .range: channel. Payload: bytes that were queued
@@ -63,8 +64,8 @@
 /** enum trace_start_flags - of a TRACE_START. */
 enum trace_start_flags {
 	TRACE_START_BYTES = 1, /* TRACE_WANT_BYTES was on */
-	TRACE_START_ATTACHED =
-		2, /* another daemon served before: what went before may lack its end */
+	TRACE_START_ANEW = 2,  /* the state does not follow from the records before it: they are another daemon's, nothing
+				* was recorded for a while, or the device was loaded */
 };
 
 /** enum trace_call - .range of TRACE_HOST_CALL. */

@@ -3,6 +3,7 @@
  * The requests that hv may make of a serving daemon: quiesce, resume, save, load, inspect, hand_over, bye.
  */
 #include "devmodel/core/daemon.h"
+#include "devmodel/core/record.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,8 @@ bool control_hand_over(struct daemon *d)
 /* After quiesce, or a hand-over that came to nothing. */
 static void do_resume(struct daemon *d, uint64_t id)
 {
+	if (d->handed_over) /* somebody else may have written to the trace */
+		record_restart(d->dm, "resumed");
 	d->quiesced = d->handed_over = false;
 	d->hand_over = 0;
 	reply_ok(d, id);
@@ -92,6 +95,7 @@ static void do_resume(struct daemon *d, uint64_t id)
 static void do_load(struct daemon *d, uint64_t id, const ProtobufCBinaryData *blob)
 {
 	struct err err;
+	record_restart(d->dm, "loaded");
 	if (dm_load(d->dm, blob->data, blob->len, &err)) {
 		arena_discard(&d->srv.arena);
 		reply_error(d, id, err.msg);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devmodel/core/core.h"
+#include "devmodel/core/record.h"
 #include "base/bytes.h"
 #include <errno.h>
 #include <stdio.h>
@@ -100,6 +101,8 @@ int dm_create(struct dm **ret, const struct dm_class *cls, const struct dm_env *
 	struct dm *dm = calloc(1, sizeof(*dm));
 	if (!dm)
 		return -ENOMEM;
+	static const _Atomic uint32_t nobody;
+	dm->rec_wanted = &nobody;
 	dm->cls = cls;
 	dm->env = env;
 	dm->ctx = ctx;
@@ -128,6 +131,7 @@ void dm_destroy(struct dm *dm)
 {
 	if (!dm)
 		return;
+	record_close(dm);
 	for (unsigned k = 0; dm->values && k < dm->options; k++)
 		free(dm->values[k]);
 	free(dm->values);
@@ -306,51 +310,7 @@ bool dm_serve(struct dm *dm, const struct port_entry *e, uint32_t *ret_status, u
 	}
 }
 
-/* ---- doorbells, work, controls ------------------------------------------------------------------------- */
-
-void dm_doorbell(struct dm *dm, unsigned index)
-{
-	if (dm->cls->doorbell && index < DM_MAX_DOORBELLS)
-		dm->cls->doorbell(dm, dm->state, index);
-}
-
-bool dm_work(struct dm *dm)
-{
-	return dm->cls->work && dm->cls->work(dm, dm->state);
-}
-
-void dm_resume(struct dm *dm)
-{
-	if (dm->cls->resume)
-		dm->cls->resume(dm, dm->state);
-}
-
-int dm_control_set(struct dm *dm, const char *name, const char *value, struct err *err)
-{
-	char why[160] = "it was refused";
-	const struct dm_control *c = dm->cls->controls;
-	while (c && c->name && strcmp(c->name, name) != 0)
-		c++;
-	if (!c || !c->name)
-		return err_set(err, ENOENT, "model %s has no control '%s'", dm->cls->name, name);
-	int rc = dm->cls->control(dm, dm->state, name, value, why, sizeof(why));
-	return rc ? err_set(err, -rc, "%s cannot become '%s': %s", name, value, why) : 0;
-}
-
 /* ---- host channels ----------------------------------------------------------------------------------- */
-
-size_t dm_input_room(struct dm *dm, unsigned channel)
-{
-	if (!dm->cls->host_room || !dm->cls->host_in)
-		return 0;
-	return dm->cls->host_room(dm, dm->state, channel);
-}
-
-void dm_input(struct dm *dm, unsigned channel, const uint8_t *buf, size_t len)
-{
-	if (len)
-		dm->cls->host_in(dm, dm->state, channel, buf, len);
-}
 
 size_t dm_host_out(struct dm *dm, unsigned channel, const void *buf, size_t len)
 {
@@ -395,17 +355,6 @@ size_t dm_output_peek(struct dm *dm, unsigned channel, const uint8_t **ret)
 	return n < DM_OUT_BYTES - at ? n : DM_OUT_BYTES - at;
 }
 
-void dm_output_consume(struct dm *dm, unsigned channel, size_t n)
-{
-	struct dm_channel *ch = &dm->hdr->ch[channel];
-	ch->head += (uint32_t)n;
-	if (ch->busy && ch->tail - ch->head <= DM_OUT_RESUME) {
-		ch->busy = 0;
-		if (dm->cls->host_done)
-			dm->cls->host_done(dm, dm->state, channel);
-	}
-}
-
 void dm_vm_request(struct dm *dm, enum dm_vm_what what, uint32_t arg)
 {
 	CHECK(dm->cls->vm_requests);
@@ -428,17 +377,6 @@ bool dm_host_peer(struct dm *dm, unsigned channel)
 {
 	CHECK(channel < dm->channels);
 	return !dm->hdr->ch[channel].away;
-}
-
-bool dm_peer_set(struct dm *dm, unsigned channel, bool here)
-{
-	struct dm_channel *ch = &dm->hdr->ch[channel];
-	if (ch->away == !here)
-		return false;
-	ch->away = !here;
-	if (dm->cls->host_peer)
-		dm->cls->host_peer(dm, dm->state, channel);
-	return true;
 }
 
 /* ---- lines and timers ---------------------------------------------------------------------------------- */
@@ -488,18 +426,4 @@ uint64_t dm_timers_next(const struct dm *dm)
 		if (dm->hdr->timer_ns[i] && dm->hdr->timer_ns[i] - 1 < next)
 			next = dm->hdr->timer_ns[i] - 1;
 	return next;
-}
-
-bool dm_timers_run(struct dm *dm, uint64_t now_ns)
-{
-	bool ran = false;
-	for (unsigned i = 0; i < dm->cls->timers; i++) {
-		uint64_t t = dm->hdr->timer_ns[i];
-		if (!t || t - 1 > now_ns)
-			continue;
-		dm->hdr->timer_ns[i] = 0;
-		dm->cls->timer(dm, dm->state, i);
-		ran = true;
-	}
-	return ran;
 }

@@ -66,6 +66,7 @@ struct dm_region_map {
 	int32_t shadow_page; /* first shadow page, -1: none */
 };
 
+struct recorder;
 struct dm_shadow_reg; /* regs.c: a register whose shadow value can change */
 
 /** struct dm - a running model. One thread. */
@@ -97,6 +98,12 @@ struct dm {
 	uint64_t vm_asked; /* PORT_VM() of the write that is being served; 0: nothing */
 	uint64_t
 		commits; /* counted by the environment: tells one call of the model from the next */
+	/* the recorder (record.h) */
+	struct recorder *rec;		    /* NULL: this device cannot be recorded */
+	const _Atomic uint32_t *rec_wanted; /* trace_area.wanted, or a zero */
+	bool rec_on;			    /* it is recorded now */
+	/* stands between the model and dm_dma_read(), _write(): the recorder's or a replayer's. NULL: nobody does */
+	int (*dma_tap)(struct dm *dm, bool write, uint64_t gpa, void *buf, size_t len);
 	/* the working arena, and the offsets in it */
 	uint8_t *arena;
 	struct dm_hdr *hdr;
@@ -144,6 +151,14 @@ int dm_control_set(struct dm *dm, const char *name, const char *value, struct er
 /** dm_input_room / dm_input - host bytes for @channel; @len is at most what room said. */
 size_t dm_input_room(struct dm *dm, unsigned channel);
 void dm_input(struct dm *dm, unsigned channel, const uint8_t *buf, size_t len);
+
+/** dm_disk_done / _changed, dm_link_ready - the host has something for the model: as in dm_class. */
+void dm_disk_done(struct dm *dm, unsigned disk, uint32_t tag, int result);
+void dm_disk_changed(struct dm *dm, unsigned disk);
+void dm_link_ready(struct dm *dm, unsigned link);
+
+/** dm_memory - copies guest memory without a tap: 0, -EACCES: nothing granted there. */
+int dm_memory(struct dm *dm, bool write, uint64_t gpa, void *buf, size_t len);
 
 /** dm_output_peek - the longest contiguous run of queued bytes: its length, and where in *@ret. */
 size_t dm_output_peek(struct dm *dm, unsigned channel, const uint8_t **ret);
@@ -231,6 +246,11 @@ int dm_parse_time(const char *s, bool *ret_host, uint64_t *ret_ns);
 int dm_save(struct dm *dm, uint8_t **ret, size_t *ret_len);
 /** dm_load - fills the bound arena from a blob. 0; -EINVAL (@err): not such a blob; the arena is then undefined. */
 int dm_load(struct dm *dm, const uint8_t *buf, size_t len, struct err *err);
+
+/** dm_blob_differs - compares blob @a with @b, of the same model, in the fields that both have. @unknown: but for what may hold bytes
+ * of the guest's. True: they differ, and how in @expected and @got (@max bytes each). */
+bool dm_blob_differs(const uint8_t *a, size_t alen, const uint8_t *b, size_t blen, bool unknown,
+		     char *expected, char *got, size_t max);
 
 /** dm_inspect - registers, lines, timers, queues and the model's items as JSON. Gives a string, NULL: no memory. */
 char *dm_inspect(struct dm *dm, const char *device);

@@ -64,22 +64,29 @@ static uint8_t *granted(const struct dm *dm, uint64_t gpa, size_t len, bool writ
 	return NULL;
 }
 
-int dm_dma_read(struct dm *dm, uint64_t gpa, void *buf, size_t len)
+int dm_memory(struct dm *dm, bool write, uint64_t gpa, void *buf, size_t len)
 {
-	const uint8_t *p = granted(dm, gpa, len, false);
+	uint8_t *p = granted(dm, gpa, len, write);
 	if (!p)
 		return -EACCES;
-	memcpy(buf, p, len);
+	if (write)
+		memcpy(p, buf, len);
+	else
+		memcpy(buf, p, len);
 	return 0;
+}
+
+int dm_dma_read(struct dm *dm, uint64_t gpa, void *buf, size_t len)
+{
+	return dm->dma_tap ? dm->dma_tap(dm, false, gpa, buf, len)
+			   : dm_memory(dm, false, gpa, buf, len);
 }
 
 int dm_dma_write(struct dm *dm, uint64_t gpa, const void *buf, size_t len)
 {
-	uint8_t *p = granted(dm, gpa, len, true);
-	if (!p)
-		return -EACCES;
-	memcpy(p, buf, len);
-	return 0;
+	void *from = (void *)(uintptr_t)buf;
+	return dm->dma_tap ? dm->dma_tap(dm, true, gpa, from, len)
+			   : dm_memory(dm, true, gpa, from, len);
 }
 
 void *dm_dma_map(struct dm *dm, uint64_t gpa, size_t len, bool writable)

@@ -43,7 +43,7 @@ struct dm_host {
 	void (*close)(void *h);
 	/** event - epoll reported @events for tag + @k. Only notes it. */
 	void (*event)(void *h, unsigned k, uint32_t events);
-	/** run - after a commit, and once a round: hands submitted requests to the host, and calls the model (dm_host_disk_done()
+	/** run - after a commit, and once a round: hands submitted requests to the host, and calls the model (dm_disk_done()
 	 * and the like) for what the host has finished, bounded. True: the model was called, so the state is committed and
 	 * run() is called again. Never blocks. */
 	bool (*run)(void *h);
@@ -55,17 +55,4 @@ struct dm_host {
 	struct dm_io_ops ops;
 };
 
-/* What a back-end calls to reach the model. */
-static inline void dm_host_disk_done(struct dm *dm, unsigned disk, uint32_t tag, int result)
-{
-	dm->cls->disk_done(dm, dm->state, disk, tag, result);
-}
-static inline void dm_host_disk_changed(struct dm *dm, unsigned disk)
-{
-	if (dm->cls->disk_changed)
-		dm->cls->disk_changed(dm, dm->state, disk);
-}
-static inline void dm_host_link_ready(struct dm *dm, unsigned link)
-{
-	dm->cls->link_ready(dm, dm->state, link);
-}
+/* What a back-end calls to reach the model: dm_disk_done(), dm_disk_changed(), dm_link_ready() of core.h. */

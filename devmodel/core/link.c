@@ -4,6 +4,7 @@
  */
 #include "devmodel/core/daemon.h"
 #include "devmodel/core/buildid.h"
+#include "devmodel/core/record.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -438,6 +439,15 @@ static void say_error(struct daemon *d, const struct err *err)
 		ctl_send(d->ctl, &m.base, 200);
 }
 
+static int open_recorder(struct daemon *d, struct err *err)
+{
+	static char id[65];
+	build_id_text(id, sizeof(id));
+	struct record_origin o = {.device = d->device, .build_id = id, .epoch = d->epoch};
+	int rc = record_open(d->dm, d->trace, &o);
+	return rc ? err_set(err, -rc, "no memory for the recorder") : 0;
+}
+
 static int bring_up(struct daemon *d, const struct daemon_args *args, struct err *err)
 {
 	struct dock_reply reply;
@@ -462,6 +472,8 @@ static int bring_up(struct daemon *d, const struct daemon_args *args, struct err
 		rc = watch(d, ctl_fd(d->ctl), EPOLLIN, EV_CONTROL, err);
 	if (!rc)
 		rc = map_objects(d, &m, err);
+	if (!rc)
+		rc = open_recorder(d, err);
 	if (!rc && !args->no_sandbox)
 		rc = seal(d, err);
 	/* From here on guest input is looked at, so the filter is on. */

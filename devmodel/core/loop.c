@@ -4,6 +4,7 @@
  * and wait.
  */
 #include "devmodel/core/daemon.h"
+#include "devmodel/core/record.h"
 #include "base/clock.h"
 #include <errno.h>
 #include <string.h>
@@ -287,6 +288,7 @@ int loop_run(struct daemon *d)
 		}
 		if (d->hand_over && control_hand_over(d))
 			continue;
+		record_sync(d->dm);
 		unsigned n = d->quiesced ? 0 : server_run(&d->srv, BATCH);
 		bool more = (!d->quiesced || d->hand_over) && run_queues(d);
 		if (n == BATCH || d->wait.since_ns > LOOK_AROUND_NS) {

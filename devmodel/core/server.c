@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devmodel/core/server.h"
+#include "devmodel/core/record.h"
 #include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -20,7 +21,10 @@ static inline void count(_Atomic uint64_t *c, uint64_t n)
 
 static void shadow_store(void *ctx, uint32_t offset, unsigned width, uint64_t value)
 {
-	port_shadow_write(ctx, offset, width, value);
+	struct server *s = ctx;
+	port_shadow_write(&s->port, offset, width, value);
+	if (s->dm->rec_on)
+		record_shadow(s->dm, offset, width, value);
 }
 
 /* Line words follow the committed arena. Returns true if one changed. */
@@ -41,6 +45,8 @@ static bool publish_lines(struct server *s)
 		if (h->events[i]) {
 			changed |= port_line_event(&s->port, i, h->events[i]);
 			count(&s->port.port->io.events, 1);
+			if (s->dm->rec_on)
+				record_event(s->dm, i, h->events[i]);
 			h->events[i] = 0;
 		}
 	}
@@ -55,7 +61,7 @@ static void publish(struct server *s, bool forwarded)
 		s->lines_changed = true;
 		s->kick_due |= !forwarded;
 	}
-	dm_shadow_refresh(s->dm, false, shadow_store, &s->port);
+	dm_shadow_refresh(s->dm, false, shadow_store, s);
 }
 
 static void publish_errors(struct server *s)
@@ -73,8 +79,10 @@ static void serve_one(struct server *s, const struct port_entry *e)
 	bool forwarded = !(e->flags & PORT_F_POSTED);
 	uint32_t status;
 	uint64_t data;
+	record_sync(s->dm);
 	step(s, "serve");
-	if (dm_serve(s->dm, e, &status, &data)) {
+	bool dirty = dm_serve(s->dm, e, &status, &data);
+	if (dirty) {
 		if (forwarded)
 			arena_reply_set(&s->arena, e->seq, e->vcpu, status, data);
 		step(s, "commit");
@@ -86,6 +94,9 @@ static void serve_one(struct server *s, const struct port_entry *e)
 	step(s, "complete");
 	if (forwarded)
 		port_complete(&s->port, e, status, data);
+	/* The vCPU goes on already. */
+	if (__builtin_expect(s->dm->rec_on, 0))
+		record_request(s->dm, e, status, data, dirty);
 	step(s, "consume");
 	port_consume(&s->port);
 }
@@ -154,11 +165,14 @@ void server_commit(struct server *s)
 	step(s, "publish");
 	publish(s, false);
 	publish_errors(s);
+	if (__builtin_expect(s->dm->rec_on, 0))
+		record_commit(s->dm);
+	record_sync(s->dm);
 }
 
 void server_republish(struct server *s)
 {
-	dm_shadow_refresh(s->dm, true, shadow_store, &s->port);
+	dm_shadow_refresh(s->dm, true, shadow_store, s);
 	if (publish_lines(s))
 		s->lines_changed = s->kick_due = true;
 }
@@ -241,6 +255,7 @@ int server_attach(struct server *s, struct dm *dm, void *port, size_t port_size,
 	adopt_answers(s);
 	if (*ret_resumed)
 		repeat_answer(s);
+	record_sync(dm);
 	if (*ret_resumed && dm->cls->doorbell) {
 		/* What the daemon before us had taken and not done yet: ask everybody. */
 		s->doorbells = UINT64_MAX;
@@ -276,6 +291,7 @@ int server_take_over(struct server *s, struct dm *dm, void *port, size_t port_si
 	dm_shadow_layout(dm, s->port.shadow_pages);
 	server_republish(s);
 	adopt_answers(s);
+	record_sync(dm);
 	if (dm->cls->doorbell) {
 		s->doorbells = UINT64_MAX;
 		dm_resume(dm);

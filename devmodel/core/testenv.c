@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devmodel/core/testenv.h"
+#include "devmodel/core/record.h"
+#include "devmodel/core/replay.h"
 #include "devmodel/core/testio.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,19 +45,64 @@ static void t_count(void *ctx, enum dm_count what, uint64_t n)
 static const struct dm_env test_env = {
 	.now_ns = t_now, .realtime_ns = t_real, .log = t_log, .random = t_random, .count = t_count};
 
-/* What a daemon does after a commit. */
-static void settle(struct dm_test *t)
+static void shadow_store(void *ctx, uint32_t offset, unsigned width, uint64_t value)
+{
+	struct dm_test *t = ctx;
+	if (t->dm->rec_on)
+		record_shadow(t->dm, offset, width, value);
+}
+
+/* OUTRIGGER_DMT_REPLAY: every test's session is replayed while it runs; a difference ends the test. */
+static void replay_all(struct dm_test *t)
+{
+	size_t len;
+	struct err err = {{0}};
+	uint8_t *buf = dmt_trace(t, &len);
+	for (size_t at = 0; at < len;) {
+		struct port_entry e;
+		memcpy(&e, buf + at, sizeof(e));
+		int rc = replay_feed(t->replay, &e, buf + at + sizeof(e), t->replayed++, &err);
+		const struct replay_diverged *d = replay_difference(t->replay);
+		if (rc > 0)
+			fprintf(stderr,
+				"replay: record %llu, step %llu, %s: %s: expected %s, got %s\n",
+				(unsigned long long)d->record, (unsigned long long)d->step, d->kind,
+				d->where, d->expected, d->got);
+		if (rc < 0)
+			fprintf(stderr, "replay: %s\n", err.msg);
+		CHECK(rc == 0);
+		at += trace_record_bytes(&e);
+	}
+	free(buf);
+}
+
+/* What a daemon does at a commit. */
+static void publish(struct dm_test *t)
 {
 	struct dm_hdr *h = t->dm->hdr;
 	for (unsigned i = 0; i < t->dm->cls->irqs; i++) {
 		if (h->forget >> i & 1)
 			t->pending[i] = 0;
 		t->pending[i] |= h->events[i];
+		if (t->dm->rec_on && h->events[i])
+			record_event(t->dm, i, h->events[i]);
 		h->events[i] = 0;
 	}
 	h->forget = 0;
 	t->dm->commits++;
 	memcpy(t->committed, t->arena, t->dm->arena_bytes);
+	if (t->area)
+		dm_shadow_refresh(t->dm, false, shadow_store, t);
+}
+
+static void settle(struct dm_test *t)
+{
+	publish(t);
+	if (t->dm->rec_on)
+		record_commit(t->dm);
+	record_sync(t->dm);
+	if (t->replay)
+		replay_all(t);
 }
 
 struct dm_test *dmt_create(const struct dm_class *cls, const char *const *options)
@@ -82,6 +129,12 @@ struct dm_test *dmt_create(const struct dm_class *cls, const char *const *option
 	testio_open(t);
 	dm_bind(t->dm, t->arena);
 	dm_pristine(t->dm);
+	const char *want = getenv("OUTRIGGER_DMT_REPLAY");
+	if (want) {
+		CHECK(!replay_create(&t->replay, cls));
+		dmt_record(t, !strcmp(want, "bytes") ? TRACE_WANT_RECORDS | TRACE_WANT_BYTES
+						     : TRACE_WANT_RECORDS);
+	}
 	settle(t);
 	return t;
 }
@@ -90,6 +143,8 @@ void dmt_destroy(struct dm_test *t)
 {
 	dm_destroy(t->dm);
 	testio_close(t);
+	free(t->area);
+	replay_destroy(t->replay);
 	free(t->ram);
 	free(t->committed);
 	free(t->arena);
@@ -113,9 +168,15 @@ static uint64_t access(struct dm_test *t, uint8_t op, uint32_t offset, unsigned 
 			return 0;
 		}
 	}
-	dm_serve(t->dm, &e, &status, &data);
+	record_sync(t->dm);
+	bool dirty = dm_serve(t->dm, &e, &status, &data);
 	CHECK(status == PORT_STATUS_OK);
-	settle(t);
+	if (dirty)
+		publish(t);
+	if (t->dm->rec_on)
+		record_request(t->dm, &e, status, data, dirty);
+	if (t->replay)
+		replay_all(t);
 	return data;
 }
 
@@ -227,6 +288,8 @@ void dmt_crash(struct dm_test *t)
 {
 	memcpy(t->arena, t->committed, t->dm->arena_bytes);
 	testio_forget(t);
+	record_restart(t->dm, "attached");
+	record_sync(t->dm);
 	dm_resume(t->dm);
 	settle(t);
 	for (unsigned i = 0; i < DM_MAX_DOORBELLS; i++)
@@ -234,6 +297,37 @@ void dmt_crash(struct dm_test *t)
 	settle(t);
 	testio_run(t);
 	dmt_work(t, WORK_MAX);
+}
+
+/* ---- traces --------------------------------------------------------------------------------------------- */
+
+void dmt_record(struct dm_test *t, uint32_t wanted)
+{
+	static const struct record_origin origin = {.device = "test",
+						    .build_id = "test",
+						    .epoch = 1};
+	if (!t->area) {
+		t->area = calloc(1, (size_t)trace_area_bytes(0));
+		CHECK(t->area);
+		trace_area_init(t->area, 0, "test");
+		trace_reader_init(&t->reader, t->area, TRACE_RING_DM);
+		CHECK(!record_open(t->dm, t->area, &origin));
+		dm_shadow_layout(t->dm, PORT_MAX_SHADOW_PAGES);
+		dm_shadow_refresh(t->dm, true, shadow_store, t);
+	}
+	atomic_store(&t->area->wanted, wanted);
+	record_sync(t->dm);
+}
+
+void *dmt_trace(struct dm_test *t, size_t *ret_len)
+{
+	uint64_t lost;
+	uint8_t *buf = malloc(TRACE_DM_BYTES);
+	CHECK(buf);
+	int64_t n = trace_read(&t->reader, buf, TRACE_DM_BYTES, &lost);
+	CHECK(n >= 0 && !lost);
+	*ret_len = (size_t)n;
+	return buf;
 }
 
 void dmt_settle(struct dm_test *t)

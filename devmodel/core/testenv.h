@@ -5,6 +5,7 @@
  * up until it is taken, and after each call the arena is what a commit would make of it.
  */
 #include "devmodel/core/core.h"
+#include "proto/trace.h"
 #include "vring/vring.h"
 
 #define DMT_RAM_GPA 0x40000000ull
@@ -52,6 +53,10 @@ struct dm_test {
 	uint64_t counts[DM_COUNTS];
 	void *committed; /* what a crash goes back to */
 	uint64_t random;
+	struct trace_area *area; /* dmt_record() */
+	struct trace_reader reader;
+	struct replay *replay; /* OUTRIGGER_DMT_REPLAY=records or bytes: all is replayed at once */
+	uint64_t replayed;
 };
 
 /** dmt_create - a model with @options ("name", "value", ..., NULL; NULL: none), reset. Aborts on a bad class. */
@@ -100,5 +105,9 @@ int dmt_control(struct dm_test *t, const char *name, const char *value);
 void dmt_crash(struct dm_test *t);
 /** dmt_settle - carries out what the model left in its state: for tests that call the model by themselves. */
 void dmt_settle(struct dm_test *t);
+/** dmt_record - from now on all is recorded (enum trace_want; 0: no longer). */
+void dmt_record(struct dm_test *t, uint32_t wanted);
+/** dmt_trace - gives the records since the last call, *@ret_len bytes, less than a ring holds. To be freed. */
+void *dmt_trace(struct dm_test *t, size_t *ret_len);
 /** dmt_at - the test's pointer to guest memory at @gpa. */
 void *dmt_at(struct dm_test *t, uint64_t gpa);

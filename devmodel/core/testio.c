@@ -91,7 +91,7 @@ void dmt_disk_complete(struct dm_test *t, unsigned i, int result)
 	if (!result)
 		result = perform(d, &d->held_io[i]);
 	drop(d, i);
-	t->dm->cls->disk_done(t->dm, t->dm->state, 0, tag, result);
+	dm_disk_done(t->dm, 0, tag, result);
 	dmt_settle(t);
 }
 
@@ -209,7 +209,7 @@ static void t_link_listen(void *h, unsigned link, bool on)
 
 void dmt_link_ready(struct dm_test *t)
 {
-	t->dm->cls->link_ready(t->dm, t->dm->state, 0);
+	dm_link_ready(t->dm, 0);
 	dmt_settle(t);
 	dmt_work(t, 1000);
 }

@@ -156,6 +156,21 @@ static void copyq_adopt(void *ctx, unsigned q, struct vring *r,
 	vring_adopt(r, mem_of(ctx), seen, seen_ctx);
 }
 
+static void copyq_mark(void *ctx, unsigned q, const struct vring *r, const struct vring_chain *c,
+		       struct vring_mark *ret)
+{
+	(void)q;
+	vring_mark(r, mem_of(ctx), c, ret);
+}
+
+static int copyq_reread(void *ctx, unsigned q, const struct vring *r, uint16_t id, uint16_t ndesc,
+			const struct vring_mark *mark, struct iovec *iov, unsigned max,
+			struct vring_chain *ret)
+{
+	(void)q;
+	return vring_reread(r, mem_of(ctx), id, ndesc, mark, iov, max, ret);
+}
+
 const struct dm_queue_ops copyq_ops = {
 	.start = copyq_start,
 	.stop = copyq_stop,
@@ -169,4 +184,6 @@ const struct dm_queue_ops copyq_ops = {
 	.published = copyq_published,
 	.skip = copyq_skip,
 	.adopt = copyq_adopt,
+	.mark = copyq_mark,
+	.reread = copyq_reread,
 };

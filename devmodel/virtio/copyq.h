@@ -8,7 +8,7 @@
  * instead of the guest's, errors of the guest's ring come from the core, and it is the core that is told of used buffers; whether
  * the guest gets an interrupt then is the core's business.
  */
-#include "devmodel/virtio/queue_ops.h"
+#include "devmodel/core/queue_ops.h"
 
 /** copyq_ops - the operations; @ctx is the struct dm, which has .copied set. */
 extern const struct dm_queue_ops copyq_ops;

@@ -13,6 +13,7 @@
  * One flag word (v.unarmed) remembers the queues whose last pop found nothing. It makes a pop outside of queue(), say in
  * link_ready(), as safe as one inside: the next work() arms the notifications.
  */
+#include "devmodel/core/record.h"
 #include "devmodel/virtio/copyq.h"
 #include "devmodel/virtio/transport.h"
 #include <errno.h>
@@ -100,6 +101,21 @@ static void direct_adopt(void *ctx, unsigned q, struct vring *r,
 	vring_adopt(r, ctx, seen, seen_ctx);
 }
 
+static void direct_mark(void *ctx, unsigned q, const struct vring *r, const struct vring_chain *c,
+			struct vring_mark *ret)
+{
+	(void)q;
+	vring_mark(r, ctx, c, ret);
+}
+
+static int direct_reread(void *ctx, unsigned q, const struct vring *r, uint16_t id, uint16_t ndesc,
+			 const struct vring_mark *mark, struct iovec *iov, unsigned max,
+			 struct vring_chain *ret)
+{
+	(void)q;
+	return vring_reread(r, ctx, id, ndesc, mark, iov, max, ret);
+}
+
 static const struct dm_queue_ops direct_ops = {
 	.start = direct_start,
 	.stop = direct_stop,
@@ -113,9 +129,11 @@ static const struct dm_queue_ops direct_ops = {
 	.published = direct_published,
 	.skip = direct_skip,
 	.adopt = direct_adopt,
+	.mark = direct_mark,
+	.reread = direct_reread,
 };
 
-static const struct dm_queue_ops *ops_of(struct dm *dm, void **ret_ctx)
+static const struct dm_queue_ops *ops_below(struct dm *dm, void **ret_ctx)
 {
 	static const struct vring_mem nothing;
 	const struct dm_queue_ops *ops = dm_queue_ops(dm, ret_ctx);
@@ -129,6 +147,12 @@ static const struct dm_queue_ops *ops_of(struct dm *dm, void **ret_ctx)
 	*ret_ctx =
 		(void *)(mem ? mem : &nothing); /* read only, behind the operations' void pointer */
 	return &direct_ops;
+}
+
+static const struct dm_queue_ops *ops_of(struct dm *dm, void **ret_ctx)
+{
+	const struct dm_queue_ops *ops = ops_below(dm, ret_ctx);
+	return __builtin_expect(dm->rec_on, 0) ? record_queue(dm, ops, *ret_ctx, ret_ctx) : ops;
 }
 
 void virtio_prepare(struct dm *dm)
@@ -409,6 +433,23 @@ bool virtio_ring_skip(struct dm *dm, void *state, unsigned q, uint16_t id, uint1
 		return false;
 	ops->skip(ctx, q, r, id, ndesc);
 	return true;
+}
+
+void virtio_mark(struct dm *dm, void *state, unsigned q, const struct vring_chain *c,
+		 struct vring_mark *ret)
+{
+	void *ctx;
+	const struct dm_queue_ops *ops = ops_of(dm, &ctx);
+	ops->mark(ctx, q, virtio_queue(state, q), c, ret);
+}
+
+int virtio_reread(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc,
+		  const struct vring_mark *mark, struct iovec *iov, unsigned max,
+		  struct vring_chain *ret)
+{
+	void *ctx;
+	const struct dm_queue_ops *ops = ops_of(dm, &ctx);
+	return ops->reread(ctx, q, virtio_queue(state, q), id, ndesc, mark, iov, max, ret);
 }
 
 void virtio_adopt(struct dm *dm, void *state, unsigned q, unsigned (*seen)(void *ctx, uint16_t id),

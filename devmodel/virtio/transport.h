@@ -5,7 +5,7 @@
  * config.c (configuration space, inspect), queue.c (queues and their turns).
  */
 #include "devmodel/core/core.h"
-#include "devmodel/virtio/queue_ops.h"
+#include "devmodel/core/queue_ops.h"
 #include "devmodel/virtio/virtio.h"
 
 /* Register offsets: virtio 1.2, table 4.1 (section 4.2.2). */
@@ -67,8 +67,6 @@ void virtio_kick_all(void *state);
 void virtio_ring_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc,
 		      uint32_t len);
 void virtio_ring_signal(struct dm *dm, void *state, unsigned q);
-/** virtio_ring_skip - after a crash: true if the next push to the ring, that of this chain, was done already. */
-bool virtio_ring_skip(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc);
 
 /* fresh.c: pushes that wait for a commit. */
 /** fresh_begin - at every entry: if there was a commit since, shows the driver what waited for it. True: it did. */

@@ -9,7 +9,7 @@
  * queues are popped and pushed through virtio_pop() and virtio_push().
  */
 #include "devmodel/dm.h"
-#include "vring/vring.h"
+#include "vring/reread.h"
 
 #define VIRTIO_QUEUES_MAX 18u	 /* of one device: 8 pairs and two control queues */
 #define VIRTIO_CONFIG_BYTES 256u /* device-specific configuration, from offset 0x100 on */
@@ -138,6 +138,14 @@ void virtio_adopt(struct dm *dm, void *state, unsigned q, unsigned (*seen)(void 
 /** virtio_adopt_all - the same for a queue whose chains are popped and pushed in one call of the model, in order: nothing
  * is outstanding in a committed state. Models without resume() get this for every queue. */
 void virtio_adopt_all(struct dm *dm, void *state, unsigned q);
+/** virtio_mark - for resume: notes where the chain popped last is. virtio_reread - and reads it again: see vring/reread.h. */
+void virtio_mark(struct dm *dm, void *state, unsigned q, const struct vring_chain *c,
+		 struct vring_mark *ret);
+int virtio_reread(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc,
+		  const struct vring_mark *mark, struct iovec *iov, unsigned max,
+		  struct vring_chain *ret);
+/** virtio_ring_skip - after a crash: true if the next push to the ring, that of this chain, was done already. */
+bool virtio_ring_skip(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t ndesc);
 /** virtio_live - true between DRIVER_OK and the next reset, unless DEVICE_NEEDS_RESET is set. */
 bool virtio_live(const void *state);
 /** virtio_queue_live - live, and queue @q is ready and not broken. */

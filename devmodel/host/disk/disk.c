@@ -150,7 +150,7 @@ static bool disk_run(void *h)
 		if (!finish(d, r))
 			continue;
 		dm_count_latency(d->dm, clock_now_ns() - r->start_ns);
-		dm_host_disk_done(d->dm, 0, r->tag, r->result);
+		dm_disk_done(d->dm, 0, r->tag, r->result);
 		called = true;
 	}
 	return called || (d->uring && disk_uring_queued(d->uring));

@@ -140,7 +140,7 @@ static bool net_run(void *ctx)
 	bool call = h->kind->run && h->kind->run(h);
 	if (call || h->changed || (h->listening && h->kind->ready(h))) {
 		h->changed = false;
-		dm_host_link_ready(h->dm, 0);
+		dm_link_ready(h->dm, 0);
 		return true;
 	}
 	if (!h->dumped)

@@ -207,7 +207,7 @@ static void note(struct dm *dm, struct blk *s, unsigned tag, unsigned q,
 		.ndesc = c->ndesc,
 		.len = c->in_bytes < UINT32_MAX ? (uint32_t)c->in_bytes : UINT32_MAX,
 	};
-	vring_mark(&s->q[q], dm_mem(dm), c, &r->mark);
+	virtio_mark(dm, s, q, c, &r->mark);
 	r->plain = s->q[q].features & VRING_F_RING_PACKED && !r->mark.table;
 	blk_tag_link(s, tag, q);
 }
@@ -250,8 +250,7 @@ static void again(struct dm *dm, struct blk *s, unsigned tag)
 	struct blk_req *r = &s->req[tag];
 	struct vring_chain c;
 	struct iovec *iov = dm_scratch(dm, VIRTIO_SCRATCH_IOV);
-	if (vring_reread(&s->q[r->queue], dm_mem(dm), r->id, r->ndesc, &r->mark, iov,
-			 VRING_SIZE_MAX, &c) ||
+	if (virtio_reread(dm, s, r->queue, r->id, r->ndesc, &r->mark, iov, VRING_SIZE_MAX, &c) ||
 	    !c.in_bytes) {
 		/* The driver wrote over what it had given us. */
 		dm_guest_error(dm, "queue %u: a request in flight cannot be read again", r->queue);

@@ -186,9 +186,8 @@ static void adopt_packed(struct dm *dm, struct blk *s, unsigned q)
 	unsigned tag = s->finished & 1u << q ? next_ready(s, s->first[q]) : BLK_NONE, next;
 	for (; tag != BLK_NONE; tag = next_ready(s, next)) {
 		struct blk_req *r = &s->req[tag];
-		if (!vring_published(&s->q[q], dm_mem(dm)))
+		if (!virtio_ring_skip(dm, s, q, r->id, r->ndesc))
 			return;
-		vring_skip(&s->q[q], r->id, r->ndesc);
 		next = r->next;
 		blk_tag_free(s, tag);
 	}

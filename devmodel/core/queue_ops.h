@@ -2,9 +2,10 @@
 #pragma once
 /*
  * Who works on the rings: the daemon itself, over the windows that it was granted (dma: map), or the core on its behalf
- * (dma: copy). The transport calls queues through this table only. Private to devmodel/virtio/.
+  * (dma: copy). The transport calls queues through this table only; a recorder and a replayer stand there, too. Private to
+ * devmodel/.
  */
-#include "vring/vring.h"
+#include "vring/reread.h"
 
 /** struct dm_queue_ops - the operations of vring.h on queue @q, whose ring is @r. @ctx is what dm_queue_ops() gave.
  * All are needed. Errors are latched in r->error, as vring.h says. */
@@ -29,4 +30,10 @@ struct dm_queue_ops {
 	void (*skip)(void *ctx, unsigned q, struct vring *r, uint16_t id, uint16_t ndesc);
 	void (*adopt)(void *ctx, unsigned q, struct vring *r,
 		      unsigned (*seen)(void *ctx, uint16_t id), void *seen_ctx);
+	/** mark, reread - vring_mark(), vring_reread(). */
+	void (*mark)(void *ctx, unsigned q, const struct vring *r, const struct vring_chain *c,
+		     struct vring_mark *ret);
+	int (*reread)(void *ctx, unsigned q, const struct vring *r, uint16_t id, uint16_t ndesc,
+		      const struct vring_mark *mark, struct iovec *iov, unsigned max,
+		      struct vring_chain *ret);
 };
