@@ -117,8 +117,9 @@ struct dm_region {
 	uint64_t size; /* bytes */
 	enum dm_space
 		space; /* where it is if the config does not say, and the machine has such a space */
-	uint8_t spaces;	   /* OR of DM_IN(): what a config may choose; 0: @space alone */
-	uint8_t widths;	   /* OR of the access widths allowed: 1|2|4|8 */
+	uint8_t spaces; /* OR of DM_IN(): what a config may choose; 0: @space alone */
+	uint32_t at;	/* bytes from the device\'s address; 0: after the region before, aligned */
+	uint8_t widths; /* OR of the access widths allowed: 1|2|4|8 */
 	uint8_t reg_width; /* bytes of a register that does not say; 0: 4 */
 	/* Names of DM_OPT_U64 options, may be NULL. By the first one the registers lie further apart: offsets and size are shifted
 	 * left by its value. By the second each register takes that many bytes, of which the upper ones are 0, and is
@@ -133,6 +134,7 @@ struct dm_io {
 	unsigned region; /* index in dm_class.regions */
 	unsigned index;	 /* element of an array; 0 for a single register */
 	unsigned width;	 /* bytes of the guest's access */
+	unsigned byte;	 /* write: its first byte within the register */
 	uint64_t value;	 /* write: the whole register's new value, merged and masked */
 	uint64_t old;	 /* write: its value before (of registers with a field) */
 };

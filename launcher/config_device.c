@@ -332,7 +332,8 @@ static void resolve_ranges(struct config_device *dev, uint64_t address, bool pio
 			return;
 		}
 		if (i)
-			at = align_up(at, align);
+			at = desc->regions[i]->at ? address + desc->regions[i]->at
+						  : align_up(at, align);
 		else if (at & (align - 1))
 			diag_add(d, n,
 				 "device %s: address 0x%llx is misaligned; a multiple of 0x%llx is "

@@ -275,6 +275,7 @@ static bool serve_write(struct dm *dm, const struct port_entry *e)
 			   .region = e->range,
 			   .index = ref.index,
 			   .width = e->width,
+			   .byte = ref.byte,
 			   .value = v,
 			   .old = old};
 	if (dm->cls->write)

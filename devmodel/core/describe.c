@@ -103,6 +103,7 @@ static void fill_region(Outrigger__RegionDescription *d, const struct dm_region 
 	for (unsigned i = 0; i < 2; i++)
 		if (dm_region_spaces(r) & DM_IN(i))
 			d->spaces[d->n_spaces++] = borrow(spaces[i]);
+	d->at = r->at;
 	d->shift_option = borrow(r->shift_option);
 	d->width_option = borrow(r->width_option);
 	d->size = r->size;

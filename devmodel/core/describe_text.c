@@ -51,6 +51,8 @@ static void text_model(struct dm_text *t, const Outrigger__ModelDescription *m)
 		for (unsigned w = 1; w <= 8; w *= 2)
 			if (r->widths & w)
 				dm_text_addf(t, " %u", w);
+		if (r->at)
+			dm_text_addf(t, ", %#x bytes on", r->at);
 		if (*r->shift_option)
 			dm_text_addf(t, ", shifted by option %s", r->shift_option);
 		if (*r->width_option)
@@ -127,6 +129,7 @@ static void json_model(struct dm_text *t, const Outrigger__ModelDescription *m)
 		json_pair(t, i ? ", {" : "{", "name", r->name);
 		json_pair(t, ", ", "space", r->space);
 		json_strings(t, "spaces", r->n_spaces, r->spaces);
+		dm_text_addf(t, ", \"at\": %u", r->at);
 		json_pair(t, ", ", "shift_option", r->shift_option);
 		json_pair(t, ", ", "width_option", r->width_option);
 		dm_text_addf(t, ", \"size\": %llu, \"widths\": %u, \"registers\": [", (ull)r->size,

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct dm_class dm_class_pl011, dm_class_pl031, dm_class_virtio_rng;
+extern const struct dm_class dm_class_pl011, dm_class_pl031, dm_class_virtio_rng, dm_class_ns16550,
+	dm_class_rtc_cmos, dm_class_i8042, dm_class_pvpanic, dm_class_debug_exit;
 
 static size_t file_read(const char *model, uint32_t version, uint8_t *buf, size_t max)
 {
@@ -115,6 +116,111 @@ static void rng_check(struct dm_test *t)
 	assert_int_equal(dmt_r32(t, 0x70), 3);
 }
 
+static void ns16550_setup(struct dm_test *t)
+{
+	dmt_write(t, 3, 1, 0x83);
+	dmt_write(t, 0, 1, 12);
+	dmt_write(t, 3, 1, 0x03);
+	dmt_write(t, 2, 1, 0x81);
+	dmt_write(t, 1, 1, 0x03);
+	dmt_write(t, 4, 1, 0x0b);
+	dmt_write(t, 7, 1, 0x5a);
+	dmt_write(t, 0, 1, 'o');
+	dmt_write(t, 0, 1, 'k');
+	assert_int_equal(dmt_input(t, "abc"), 3);
+}
+
+static void ns16550_check(struct dm_test *t)
+{
+	char out[8];
+	assert_int_equal(dmt_read(t, 7, 1), 0x5a);
+	assert_int_equal(dmt_read(t, 4, 1), 0x0b);
+	assert_int_equal(dmt_output(t, out, sizeof(out)), 2);
+	assert_string_equal(out, "ok");
+	assert_true(dmt_line(t, 0));
+	assert_int_equal(dmt_read(t, 2, 1), 0xcc);
+	for (char c = 'a'; c <= 'c'; c++)
+		assert_int_equal(dmt_read(t, 0, 1), c);
+	assert_int_equal(dmt_read(t, 2, 1), 0xc2); /* the transmit event came along */
+	assert_int_equal(dmt_read(t, 2, 1), 0xc1);
+	dmt_write(t, 3, 1, 0x83);
+	assert_int_equal(dmt_read(t, 0, 1), 12);
+}
+
+static void cmos_write(struct dm_test *t, unsigned at, unsigned v)
+{
+	dmt_write(t, 0, 1, at);
+	dmt_write(t, 1, 1, v);
+}
+
+static unsigned cmos_read(struct dm_test *t, unsigned at)
+{
+	dmt_write(t, 0, 1, at);
+	return (unsigned)dmt_read(t, 1, 1);
+}
+
+static void rtc_cmos_setup(struct dm_test *t)
+{
+	cmos_write(t, 0x0b, 0x86); /* stands still at 2024-02-29 23:59:58, binary */
+	cmos_write(t, 0x32, 20);
+	cmos_write(t, 9, 24);
+	cmos_write(t, 8, 2);
+	cmos_write(t, 7, 29);
+	cmos_write(t, 4, 23);
+	cmos_write(t, 2, 59);
+	cmos_write(t, 0, 58);
+	cmos_write(t, 0x40, 0x77);
+}
+
+static void rtc_cmos_check(struct dm_test *t)
+{
+	assert_int_equal(cmos_read(t, 0x40), 0x77);
+	assert_int_equal(cmos_read(t, 0), 58);
+	cmos_write(t, 0x0b, 0x16); /* goes on, with its interrupt */
+	dmt_advance(t, 2000000000ull);
+	assert_int_equal(cmos_read(t, 8), 3);
+	assert_int_equal(cmos_read(t, 7), 1);
+	assert_int_equal(cmos_read(t, 0), 0);
+	assert_true(dmt_line(t, 0));
+}
+
+static void i8042_setup(struct dm_test *t)
+{
+	dmt_write(t, 0, 1, 0xff); /* to a keyboard that is not there */
+}
+
+static void i8042_check(struct dm_test *t)
+{
+	assert_true(dmt_line(t, 0));
+	assert_int_equal(dmt_read(t, 0, 1), 0xfe);
+	assert_false(dmt_line(t, 0));
+}
+
+static void nothing_to_set(struct dm_test *t)
+{
+	(void)t;
+}
+
+static void pvpanic_check(struct dm_test *t)
+{
+	assert_int_equal(dmt_read(t, 0, 1), 3);
+}
+
+static void debug_exit_check(struct dm_test *t)
+{
+	assert_int_equal(dmt_r32(t, 0), 0);
+}
+
+static void pc_blobs_load(void **state)
+{
+	(void)state;
+	each_version(&dm_class_ns16550, ns16550_setup, ns16550_check);
+	each_version(&dm_class_rtc_cmos, rtc_cmos_setup, rtc_cmos_check);
+	each_version(&dm_class_i8042, i8042_setup, i8042_check);
+	each_version(&dm_class_pvpanic, nothing_to_set, pvpanic_check);
+	each_version(&dm_class_debug_exit, nothing_to_set, debug_exit_check);
+}
+
 static void pl011_blobs_load(void **state)
 {
 	(void)state;
@@ -135,8 +241,10 @@ static void virtio_rng_blobs_load(void **state)
 static void the_tables_cover_the_whole_state(void **state)
 {
 	(void)state;
-	const struct dm_class *all[] = {&dm_class_pl011, &dm_class_pl031};
-	for (size_t i = 0; i < 2; i++) {
+	const struct dm_class *all[] = {&dm_class_pl011,     &dm_class_pl031, &dm_class_ns16550,
+					&dm_class_rtc_cmos,  &dm_class_i8042, &dm_class_pvpanic,
+					&dm_class_debug_exit};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		size_t sum = 0;
 		for (const struct dm_field *f = all[i]->fields; f->name; f++)
 			sum += (size_t)f->width * f->count;
@@ -150,6 +258,7 @@ int main(void)
 		cmocka_unit_test(pl011_blobs_load),
 		cmocka_unit_test(pl031_blobs_load),
 		cmocka_unit_test(virtio_rng_blobs_load),
+		cmocka_unit_test(pc_blobs_load),
 		cmocka_unit_test(the_tables_cover_the_whole_state),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
