@@ -205,6 +205,8 @@ static void event_ended(struct sup *s, const Outrigger__VmEnded *e)
 		if (strcmp(e->how, texts[i].how) == 0)
 			text = texts[i].text;
 	bool why = e->why[0] && strcmp(e->how, "poweroff") != 0;
+	/* Its exit code is the same word once more; after a crash its log may add something. */
+	s->hv_said_why |= strcmp(e->how, "crash") != 0 && strcmp(e->how, "lost") != 0;
 	sup_end(s, e->exit_code, "%s after %.1f s%s%s", text, secs, why ? ": " : "",
 		why ? e->why : "");
 }
