@@ -197,6 +197,7 @@ void devices_destroy(struct vm *vm)
 		if (!d->vm)
 			continue;
 		swap_destroy(d->swap);
+		observe_end(d);
 		device_cut(d);
 		watch_stop(&d->ctl_watch);
 		ctl_close(d->ctl);

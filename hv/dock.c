@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "hv/observe.h"
 #include "hv/report.h"
 #include "proto/dock.h"
 #include <errno.h>
@@ -28,15 +29,6 @@ static void conn_close(struct dock_conn *c)
 	fd_close(&c->fd);
 }
 
-/* @want: LIMIT_TOKEN digits, or "". In full, so the time says nothing about which one was nearly right. */
-static bool token_is(const char *want, const char token[LIMIT_TOKEN + 1])
-{
-	unsigned diff = !want[0];
-	for (unsigned k = 0; want[0] && k <= LIMIT_TOKEN; k++)
-		diff |= (unsigned char)want[k] ^ (unsigned char)token[k];
-	return !diff;
-}
-
 /* *@ret_standby: it is the token of a daemon that comes up while another one serves. */
 static struct device *token_find(struct vm *vm, const char token[LIMIT_TOKEN + 1],
 				 bool *ret_standby)
@@ -44,8 +36,8 @@ static struct device *token_find(struct vm *vm, const char token[LIMIT_TOKEN + 1
 	struct device *found = NULL;
 	for (unsigned i = 0; i < vm->n_devices; i++) {
 		struct device *d = &vm->devices[i];
-		bool standby = d->swap && token_is(swap_token(d->swap), token);
-		if (standby || token_is(d->token, token)) {
+		bool standby = d->swap && dock_token_is(swap_token(d->swap), token);
+		if (standby || dock_token_is(d->token, token)) {
 			found = d;
 			*ret_standby = standby;
 		}
@@ -78,6 +70,8 @@ static void conn_ready(void *arg)
 		fd_close(&fd);
 		return;
 	}
+	if (observe_docked(c->vm, req.token, &fd))
+		return;
 	bool standby = false;
 	struct device *d = token_find(c->vm, req.token, &standby);
 	if (!d) { /* the launcher may have told us of it a moment ago */

@@ -295,6 +295,18 @@ static void cancel_swap(struct vm *vm, uint64_t id, const Outrigger__DeviceReque
 	reply_simple(vm, id, 0, "");
 }
 
+static void observe_device(struct vm *vm, uint64_t id, const Outrigger__ObserveRequest *q)
+{
+	char token[LIMIT_TOKEN + 1];
+	struct err err = {0};
+	struct device *d = device_of(vm, id, q->device);
+	int rc = d ? observe_ask(d, q->want, token, &err) : 0;
+	if (d && rc)
+		reply_simple(vm, id, -rc, err.msg);
+	else if (d)
+		report_reply(vm, id, 0, "", token, LIMIT_TOKEN);
+}
+
 static void give_up(struct vm *vm, uint64_t id, const Outrigger__DeviceRequest *q)
 {
 	struct device *d = device_of(vm, id, q->device);
@@ -379,6 +391,9 @@ static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_SWAP_CANCEL:
 		cancel_swap(vm, q->id, q->swap_cancel);
+		return;
+	case OUTRIGGER__HV_REQUEST__KIND_OBSERVE:
+		observe_device(vm, q->id, q->observe);
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_GIVE_UP:
 		give_up(vm, q->id, q->give_up);

@@ -241,14 +241,19 @@ static bool line_sample(struct slot *s, unsigned i)
 		word = PORT_LINE_HIGH;
 	if (word != s->line_word[i]) {
 		s->line_word[i] = word;
+		if (slot_traced(s))
+			slot_trace_line(s, i, word == PORT_LINE_HIGH);
 		s->cfg.ops->irq_line(s->cfg.opaque, irq, word == PORT_LINE_HIGH);
 		atomic_fetch_add_explicit(&s->pp.port->counters.irqs_sampled, 1,
 					  memory_order_relaxed);
 	}
 	uint32_t n = edges - s->line_edges[i];
 	s->line_edges[i] = edges;
-	for (uint32_t k = 0; k < n && k < EDGES_MAX; k++)
+	for (uint32_t k = 0; k < n && k < EDGES_MAX; k++) {
+		if (slot_traced(s))
+			slot_trace_line(s, i, 2);
 		s->cfg.ops->irq_pulse(s->cfg.opaque, irq);
+	}
 	if (n)
 		atomic_fetch_add_explicit(&s->pp.port->counters.irqs_sampled, n,
 					  memory_order_relaxed);

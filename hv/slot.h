@@ -95,11 +95,13 @@ struct slot_vcpu {
 	_Atomic uint32_t
 		kicks; /* odd while inside the write(2) of a kick; read by slot_kick_stuck() */
 	uint32_t kicks_looked;	/* control thread: what slot_kick_stuck() saw last */
-	struct trace_writer tw; /* own thread */
+	struct trace_writer tw; /* own thread, and so is what follows */
+	uint64_t tick, tick_guest_ns; /* a moment not long ago, by both clocks */
 };
 
 /** struct slot_trace - the slot's trace area (hv/slot_trace.c). */
 struct slot_trace {
+	_Atomic uint32_t wanted; /* enum trace_want: what area->wanted should be; no daemon can change this one */
 	struct trace_area *area; /* mapping; hv only writes to it */
 	size_t bytes;
 	int fd;
@@ -236,6 +238,12 @@ void slot_ring(struct slot *s, unsigned vcpu, unsigned index);
 
 /** slot_event - adds @bits to the pending events of line 0, on behalf of the daemon. Any thread. */
 void slot_event(struct slot *s, uint32_t bits);
+
+/** slot_trace_want - the wishes of all who watch; 0: nobody does, and the area's memory is given back. Control thread. */
+void slot_trace_want(struct slot *s, uint32_t want);
+
+/** slot_trace_clock - tells those who watch of the guest's clock. Control thread, now and then. */
+void slot_trace_clock(struct slot *s);
 
 /** slot_kick_stuck - true if vCPU @vcpu is still inside the kick that it was in at the call before.
  * A daemon has the same open eventfd: it can fill its counter and clear O_NONBLOCK, and then the

@@ -39,7 +39,17 @@ static enum access_result post(struct slot *s, struct port_entry *e, const _Atom
 	if (__builtin_expect(rc != 0, 0))
 		return slot_wait_failed(s, rc, seq, e->width, true, data);
 	posted(s, e->vcpu, seq);
+	if (slot_traced(s)) {
+		e->seq = seq;
+		slot_trace_entry(s, e, 0);
+	}
 	return ACCESS_OK;
+}
+
+static void rung(struct slot *s, unsigned vcpu, uint64_t index)
+{
+	struct port_entry e = {.op = PORT_OP_DOORBELL, .value = index, .vcpu = (uint16_t)vcpu};
+	slot_trace_entry(s, &e, 0);
 }
 
 /* A doorbell: no entry, no answer; rings that come together are one. False: there is no such doorbell. */
@@ -48,6 +58,8 @@ static bool ring(struct slot *s, unsigned vcpu, uint64_t index)
 	bool local;
 	if (index >= 64)
 		return false;
+	if (slot_traced(s))
+		rung(s, vcpu, index);
 	port_ring(&s->pp, (unsigned)index);
 	if (port_needs_wake(&s->pp, &local)) {
 		slot_publish_core(s);
@@ -148,19 +160,28 @@ static enum access_result way_access(struct slot *s, const struct bus_range *r, 
 	bus_rule_t rule = offset < r->rules_len ? r->rules[offset] : 0;
 	bool ruled = bus_rule_fits(rule, len);
 	if (!is_write && ruled && bus_rule_read(rule) != BUS_READ_FORWARD &&
-	    shadow(s, r, rule, offset, len, data))
+	    shadow(s, r, rule, offset, len, data)) {
+		if (slot_traced(s))
+			slot_trace_local(s, r, vcpu, offset, len, false, 0, *data);
 		return ACCESS_OK;
-	if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_IGNORE)
-		return ACCESS_OK;
-	if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_ACK) {
-		acknowledge(s, *data);
+	}
+	if (is_write && ruled &&
+	    (bus_rule_write(rule) == BUS_WRITE_IGNORE || bus_rule_write(rule) == BUS_WRITE_ACK)) {
+		if (slot_traced(s))
+			slot_trace_local(s, r, vcpu, offset, len, true, 0, *data);
+		if (bus_rule_write(rule) == BUS_WRITE_ACK)
+			acknowledge(s, *data);
 		return ACCESS_OK;
 	}
 	if (is_write && ruled && bus_rule_write(rule) == BUS_WRITE_DOORBELL &&
 	    ring(s, vcpu, *data & width_mask(len)))
 		return ACCESS_OK;
-	if (__builtin_expect(!(r->widths & len), 0))
-		return bad_width(s, len, is_write, data);
+	if (__builtin_expect(!(r->widths & len), 0)) {
+		enum access_result res = bad_width(s, len, is_write, data);
+		if (slot_traced(s))
+			slot_trace_local(s, r, vcpu, offset, len, is_write, PORT_F_FAILED, *data);
+		return res;
+	}
 	if (__builtin_expect(slot_still_silent(s), 0) && !slot_parks(s))
 		return slot_policy_answer(s, len, is_write, data);
 	struct port_entry e = {
@@ -235,6 +256,11 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 					     data);
 		else
 			res = absent_access(s, r, (uint32_t)offset, len, is_write, data);
+		if (__builtin_expect(slot_by_policy, 0)) {
+			slot_by_policy = false;
+			if (slot_traced(s))
+				slot_trace_policy(s, r, vcpu, (uint32_t)offset, len, is_write, *data);
+		}
 		atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
 		if (__builtin_expect(res != ACCESS_PARK, 1))
 			return res;
@@ -270,6 +296,10 @@ static bool post_now(struct slot *s, const struct bus_range *r, unsigned vcpu, u
 	if (port_push(&s->pp, &e, &seq))
 		return false;
 	posted(s, vcpu, seq);
+	if (slot_traced(s)) {
+		e.seq = seq;
+		slot_trace_entry(s, &e, 0);
+	}
 	return true;
 }
 
@@ -278,6 +308,8 @@ static bool ring_now(struct slot *s, unsigned vcpu, uint64_t index)
 {
 	if (index >= 64 || asleep(s))
 		return false;
+	if (slot_traced(s))
+		rung(s, vcpu, index);
 	port_ring(&s->pp, (unsigned)index);
 	bool local;
 	if (port_needs_wake(&s->pp, &local)) {
@@ -297,6 +329,8 @@ static bool write_now(struct slot *s, const struct bus_range *r, enum bus_write_
 	case BUS_WRITE_DOORBELL:
 		return ring_now(s, vcpu, data & width_mask(len));
 	case BUS_WRITE_ACK:
+		if (slot_traced(s))
+			slot_trace_local(s, r, vcpu, offset, len, true, 0, data);
 		acknowledge(s, data);
 		return true;
 	default:
@@ -320,8 +354,12 @@ bool slot_access_now(struct slot *s, const struct bus_range *r, unsigned vcpu, u
 	if (is_write)
 		return write_now(s, r, (enum bus_write_way)bus_rule_write(rule), vcpu,
 				 (uint32_t)offset, len, *data);
-	return bus_rule_read(rule) != BUS_READ_FORWARD &&
-	       shadow(s, r, rule, (uint32_t)offset, len, data);
+	if (bus_rule_read(rule) == BUS_READ_FORWARD ||
+	    !shadow(s, r, rule, (uint32_t)offset, len, data))
+		return false;
+	if (slot_traced(s))
+		slot_trace_local(s, r, vcpu, (uint32_t)offset, len, false, 0, *data);
+	return true;
 }
 
 bool slot_kick_stuck(struct slot *s, unsigned vcpu)

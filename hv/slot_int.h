@@ -18,6 +18,26 @@ static inline void slot_count(struct slot *s, _Atomic uint64_t *c)
 /** slot_trace_create / slot_trace_destroy - the trace area of a slot; the latter takes half-made ones. Control thread. */
 int slot_trace_create(struct slot *s, struct err *err);
 void slot_trace_destroy(struct slot *s);
+
+/** slot_traced - somebody watches. */
+static inline bool slot_traced(const struct slot *s)
+{
+	/* Acquire: the scale of the ticks. Partner: slot_trace_want(). */
+	return __builtin_expect(
+		atomic_load_explicit(&s->trace.wanted, memory_order_acquire) != 0, 0);
+}
+/** slot_trace_entry - records @e of its vCPU; @begun: ticks when it began, 0: its latency is not told. */
+void slot_trace_entry(struct slot *s, const struct port_entry *e, uint64_t begun);
+/** slot_trace_local - an access that the core answered by itself; @flags: beside PORT_F_SHADOW. */
+void slot_trace_local(struct slot *s, const struct bus_range *r, unsigned vcpu, uint32_t offset,
+		      unsigned len, bool is_write, unsigned flags, uint64_t value);
+/** slot_trace_policy - the policy answered with @value, or dropped it. */
+void slot_trace_policy(struct slot *s, const struct bus_range *r, unsigned vcpu, uint32_t offset,
+		       unsigned len, bool is_write, uint64_t value);
+/** slot_trace_line - line @i is @what now (0, 1), or 2: had an edge. slot.lock is held. */
+void slot_trace_line(struct slot *s, unsigned i, unsigned what);
+/** slot_by_policy - this thread's access was answered by slot_policy_answer(). */
+extern _Thread_local bool slot_by_policy;
 /** slot_policy_answer - the answer when there is nobody to ask. ACCESS_PARK: there is to be none. */
 enum access_result slot_policy_answer(struct slot *s, unsigned len, bool is_write, uint64_t *data);
 /** slot_nonsense - the daemon wrote @what into its port: quarantined. */

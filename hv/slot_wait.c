@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/tick.h"
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -26,11 +27,14 @@
 /* A daemon that a debugger may hold: so long is no sign of it yet, and the guest's clock runs. */
 #define HELD_NS 20000000u
 
+_Thread_local bool slot_by_policy;
+
 /* The answer when there is nobody to ask. */
 enum access_result slot_policy_answer(struct slot *s, unsigned len, bool is_write, uint64_t *data)
 {
 	if (slot_parks(s))
 		return ACCESS_PARK;
+	slot_by_policy = true;
 	slot_count(s, &s->pp.port->counters.policy_answers);
 	switch (s->cfg.policy) {
 	case POLICY_STOP:
@@ -370,6 +374,20 @@ void slot_publish_core(struct slot *s)
 		atomic_store_explicit(&pl->last_core, core, memory_order_relaxed);
 }
 
+/* The access @e as it ended. */
+static void trace_forwarded(struct slot *s, const struct port_entry *e, uint64_t seq,
+			    const struct port_result *res, uint64_t begun)
+{
+	struct port_entry t = *e;
+	t.seq = seq;
+	if (e->op == PORT_OP_READ)
+		t.value = (res->status == PORT_STATUS_OK ? res->data : UINT64_MAX) &
+			  width_mask(e->width);
+	if (res->status == PORT_STATUS_ERROR)
+		t.flags |= PORT_F_FAILED;
+	slot_trace_entry(s, &t, begun);
+}
+
 /* Pushes @e and waits for its answer. On ACCESS_OK with *@ret_answered the result is the daemon's.
  */
 enum access_result slot_forward(struct slot *s, const struct port_entry *e,
@@ -379,6 +397,7 @@ enum access_result slot_forward(struct slot *s, const struct port_entry *e,
 	bool is_write = e->op != PORT_OP_READ, local = false;
 	uint64_t seq = 0, begun = 0;
 	uint64_t t0 = s->pv[e->vcpu].forwards++ % TIMED_EVERY ? 0 : clock_now_ns();
+	uint64_t tick = slot_traced(s) ? tick_now() : 0;
 	slot_publish_core(s);
 	int rc = slot_push(s, e, stop, &begun, &seq);
 	if (!rc) {
@@ -395,6 +414,8 @@ enum access_result slot_forward(struct slot *s, const struct port_entry *e,
 		return slot_wait_failed(s, rc, seq, e->width, is_write, data);
 	if (t0)
 		histogram(s, clock_now_ns() - t0);
+	if (__builtin_expect(tick != 0, 0))
+		trace_forwarded(s, e, seq, res, tick);
 	slot_lines_follow(s);
 	*ret_answered = true;
 	return ACCESS_OK;

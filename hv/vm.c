@@ -236,6 +236,7 @@ static void on_unstick(uv_timer_t *t)
 {
 	vcpus_unstick(t->data);
 	pause_review(t->data); /* a daemon that took no message may take it now */
+	observe_review(t->data);
 }
 
 void vm_try_start(struct vm *vm)

@@ -23,6 +23,7 @@
 #include "hv/idle.h"
 #include "hv/irq.h"
 #include "hv/mem.h"
+#include "hv/observe.h"
 #include "hv/slot.h"
 #include "hv/watch.h"
 #include "proto/ctl.h"
@@ -100,6 +101,7 @@ struct device {
 		notices; /* NOTICE_*: what its guest said through it, for the control thread */
 	uint64_t next_request; /* ids of ours to the daemon */
 	struct device_request requests[DEVICE_REQUESTS];
+	struct observer observers[TRACE_READERS];
 };
 
 /** struct vcpu - one vCPU. Its own thread but for atomics and what the control thread sets before

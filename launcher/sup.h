@@ -219,6 +219,9 @@ uint64_t sup_hv_request(struct sup *s, Outrigger__HvRequest__KindCase which);
 uint64_t sup_hv_inspect(struct sup *s, const char *device);
 uint64_t sup_hv_control(struct sup *s, const char *device, const char *name, const char *value);
 
+/** sup_hv_observe - asks for the token of a reader of @device's trace. As sup_hv_request(). */
+uint64_t sup_hv_observe(struct sup *s, const char *device, uint32_t want);
+
 /** sup_console_size - tells @device the size of the terminal that shows its console, if it is a kind of
  * device that wants to know: a first byte stream and a control named "size". */
 void sup_console_size(struct sup *s, const char *device, const char *size);

@@ -165,6 +165,52 @@ static void verb_inspect(struct sup *s, const char *device)
 		device_wait(s, sup_hv_inspect(s, dev->name));
 }
 
+/* What a trace says of a device first: a packed TraceDevice. */
+static void verb_describe(struct sup *s, const char *name)
+{
+	Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
+	Outrigger__TraceDevice t = OUTRIGGER__TRACE_DEVICE__INIT;
+	Outrigger__RangeConfig ranges[LIMIT_RANGES], *ptrs[LIMIT_RANGES];
+	const struct config_device *dev = device_named(s, name);
+	const struct sup_process *proc = NULL;
+	for (size_t i = 0; dev && i < s->ndevices; i++)
+		if (s->devices[i].cfg == dev)
+			proc = &s->devices[i].proc;
+	if (!proc)
+		return;
+	t.device = (char *)(uintptr_t)dev->name;
+	t.model = dev->model->desc->name;
+	t.description = dev->model->desc;
+	t.vm = s->cfg->name;
+	t.program = proc->program;
+	t.ranges = ptrs;
+	for (unsigned i = 0; i < dev->nranges; i++) {
+		outrigger__range_config__init(&ranges[i]);
+		ranges[i].space = (char *)(uintptr_t)(dev->ranges[i].pio ? "pio" : "mmio");
+		ranges[i].address = dev->ranges[i].base;
+		ranges[i].size = dev->ranges[i].size;
+		ptrs[t.n_ranges++] = &ranges[i];
+	}
+	size_t n = outrigger__trace_device__get_packed_size(&t);
+	AUTO_FREE uint8_t *buf = malloc(n + 1);
+	if (!buf || n > LIMIT_MSG_BYTES / 2) {
+		cli_error(s, "the device's description is too long");
+		return;
+	}
+	r.blob.data = buf;
+	r.blob.len = outrigger__trace_device__pack(&t, buf);
+	cli_reply(s, &r);
+}
+
+/* Arguments: device, wishes (enum trace_want). hv's answer is a token for its dock. */
+static void verb_observe(struct sup *s, const Outrigger__CliRequest *q)
+{
+	const struct config_device *dev = device_named(s, q->n_args ? q->args[0] : NULL);
+	uint32_t want = q->n_args > 1 ? (uint32_t)strtoul(q->args[1], NULL, 10) : 0;
+	if (dev)
+		device_wait(s, sup_hv_observe(s, dev->name, want));
+}
+
 static bool has_control(const struct config_device *dev, const char *name, struct sb *known)
 {
 	const Outrigger__ModelDescription *desc = dev->model->desc;
@@ -355,6 +401,10 @@ static void dispatch(struct sup *s, const Outrigger__CliRequest *q)
 		verb_console(s, arg);
 	} else if (strcmp(q->verb, "inspect") == 0) {
 		verb_inspect(s, arg);
+	} else if (strcmp(q->verb, "describe") == 0) {
+		verb_describe(s, arg);
+	} else if (strcmp(q->verb, "observe") == 0) {
+		verb_observe(s, q);
 	} else if (strcmp(q->verb, "control") == 0) {
 		verb_control(s, q);
 	} else if (strcmp(q->verb, "pause") == 0) {

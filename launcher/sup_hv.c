@@ -102,6 +102,17 @@ uint64_t sup_hv_device(struct sup *s, Outrigger__HvRequest__KindCase which, cons
 	return send_request(s, &req);
 }
 
+uint64_t sup_hv_observe(struct sup *s, const char *device, uint32_t want)
+{
+	Outrigger__HvRequest req = OUTRIGGER__HV_REQUEST__INIT;
+	Outrigger__ObserveRequest q = OUTRIGGER__OBSERVE_REQUEST__INIT;
+	q.device = (char *)(uintptr_t)device;
+	q.want = want;
+	req.kind_case = OUTRIGGER__HV_REQUEST__KIND_OBSERVE;
+	req.observe = &q;
+	return send_request(s, &req);
+}
+
 static struct sup_device *device_find(struct sup *s, const char *name)
 {
 	for (size_t i = 0; i < s->ndevices; i++)

@@ -163,7 +163,8 @@ static int dock_wait_reply(int fd, int timeout_ms, const char *path, struct err 
 	return r < 0 ? err_set(err, errno, "poll: %s", strerror(errno)) : 0;
 }
 
-static int dock_reply_check(const struct dock_reply *r, unsigned nfds, struct err *err)
+static int dock_reply_check(const struct dock_reply *r, unsigned nfds, unsigned min,
+			    struct err *err)
 {
 	if (r->magic != DOCK_MAGIC || r->version != DOCK_VERSION ||
 	    !memchr(r->device, 0, sizeof(r->device)) ||
@@ -176,14 +177,14 @@ static int dock_reply_check(const struct dock_reply *r, unsigned nfds, struct er
 	if (r->status)
 		return err_set(err, r->status > 0 && r->status < 4096 ? r->status : EPROTO,
 			       "the dock refused us: %s", r->reason);
-	if (nfds < DOCK_FD_BACKEND || nfds != r->nfds)
+	if (nfds < min || nfds != r->nfds)
 		return err_set(err, EPROTO, "the dock sent %u descriptors; %u were announced", nfds,
 			       r->nfds);
 	return 0;
 }
 
-int dock_connect(const char *path, const char *token, int timeout_ms, struct dock_reply *ret,
-		 int *fds, unsigned max, unsigned *ret_nfds, struct err *err)
+static int dock_ask(const char *path, const char *token, int timeout_ms, struct dock_reply *ret,
+		    int *fds, unsigned min, unsigned max, unsigned *ret_nfds, struct err *err)
 {
 	struct sockaddr_un sa;
 	int r = unix_addr(path, &sa, err);
@@ -216,7 +217,7 @@ int dock_connect(const char *path, const char *token, int timeout_ms, struct doc
 	unsigned nfds = 0;
 	ssize_t n = fdpass_recv(fd, &rep, sizeof(rep), fds, max, &nfds);
 	if (n == (ssize_t)sizeof(rep))
-		r = dock_reply_check(&rep, nfds, err);
+		r = dock_reply_check(&rep, nfds, min, err);
 	else
 		r = err_set(err, n < 0 ? (int)-n : ECONNRESET,
 			    "the dock at %s closed without an answer", path);
@@ -228,6 +229,27 @@ int dock_connect(const char *path, const char *token, int timeout_ms, struct doc
 	*ret = rep;
 	*ret_nfds = nfds;
 	return fd_steal(&fd);
+}
+
+int dock_connect(const char *path, const char *token, int timeout_ms, struct dock_reply *ret,
+		 int *fds, unsigned max, unsigned *ret_nfds, struct err *err)
+{
+	return dock_ask(path, token, timeout_ms, ret, fds, DOCK_FD_BACKEND, max, ret_nfds, err);
+}
+
+int dock_observe(const char *path, const char *token, int timeout_ms, struct dock_reply *ret,
+		 int *ret_trace_fd, struct err *err)
+{
+	unsigned n;
+	return dock_ask(path, token, timeout_ms, ret, ret_trace_fd, 1, 1, &n, err);
+}
+
+bool dock_token_is(const char *want, const char token[LIMIT_TOKEN + 1])
+{
+	unsigned diff = !want[0];
+	for (unsigned k = 0; want[0] && k <= LIMIT_TOKEN; k++)
+		diff |= (unsigned char)want[k] ^ (unsigned char)token[k];
+	return !diff;
 }
 
 void dock_token_make(char token[LIMIT_TOKEN + 1])

@@ -8,6 +8,7 @@
  * then stays open, silent, for as long as the daemon lives: its end is how each side learns at
  * once that the other is gone. Everything else goes over control (ctl.h).
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -65,6 +66,14 @@ int dock_send_reply(int fd, const struct dock_reply *r, const int *fds, unsigned
  * Returns the connection's descriptor (gives; keep it open), or -Exxx with @err saying what to do. */
 int dock_connect(const char *path, const char *token, int timeout_ms, struct dock_reply *ret,
 		 int *fds, unsigned max, unsigned *ret_nfds, struct err *err);
+
+/** dock_observe - the same for a reader of a trace area (the token is of HvRequest.observe): *@ret_trace_fd (gives) is the
+ * area. While the connection is open, hv and the daemon write into it. */
+int dock_observe(const char *path, const char *token, int timeout_ms, struct dock_reply *ret,
+		 int *ret_trace_fd, struct err *err);
+
+/** dock_token_is - @want (LIMIT_TOKEN digits; "": none is) is @token. Its time tells nothing of which digit differs. */
+bool dock_token_is(const char *want, const char token[LIMIT_TOKEN + 1]);
 
 /** dock_token_make - a fresh token of LIMIT_TOKEN hex digits from getrandom(2), NUL-terminated. */
 void dock_token_make(char token[LIMIT_TOKEN + 1]);

@@ -37,7 +37,7 @@ int trace_area_check(const void *map, size_t size)
  */
 typedef _Atomic uint64_t __attribute__((may_alias)) word;
 
-static void unit_store(uint8_t *at, const void *from)
+static inline void unit_store(uint8_t *at, const void *from)
 {
 	uint64_t v[4];
 	memcpy(v, from, sizeof(v));
@@ -63,10 +63,18 @@ void trace_writer_init(struct trace_writer *w, struct trace_area *a, unsigned ri
 	w->mask = trace_ring_bytes(ring) - 1;
 	/* After what a predecessor had begun: readers took none of it for complete. */
 	uint64_t reserve = atomic_load(&w->ring->reserve), head = atomic_load(&w->ring->head);
+	head &= ~(uint64_t)(TRACE_UNIT - 1);
 	w->pos = (reserve > head ? reserve : head) & ~(uint64_t)(TRACE_UNIT - 1);
-	if (w->pos != head) { /* the space of its torn record: one that says so */
-		struct port_entry e = {.op = TRACE_GAP, .value = w->pos - head};
-		trace_write(w, &e, NULL, 0);
+	uint64_t torn = w->pos - head;
+	if (torn &&
+	    torn - TRACE_UNIT <= TRACE_PAYLOAD_MAX) { /* its space is a record that says so */
+		struct port_entry e = {.op = TRACE_GAP, .value = torn};
+		if (torn > TRACE_UNIT) {
+			e.flags = PORT_F_PAYLOAD;
+			e.seq = (torn - TRACE_UNIT) << 32;
+		}
+		unit_store(w->bytes + (head & w->mask), &e);
+		atomic_store_explicit(&w->ring->head, w->pos, memory_order_release);
 	}
 }
 
@@ -127,7 +135,16 @@ void trace_write(struct trace_writer *w, const struct port_entry *e, const void 
 		 size_t len)
 {
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)payload, .iov_len = len};
-	trace_writev(w, e, &iov, len ? 1 : 0);
+	if (__builtin_expect(len || !w->ring, 0)) {
+		trace_writev(w, e, &iov, 1);
+		return;
+	}
+	uint64_t at = w->pos;
+	w->pos = at + TRACE_UNIT;
+	atomic_store_explicit(&w->ring->reserve, w->pos, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release); /* FENCE(reserve) */
+	unit_store(w->bytes + (at & w->mask), e);
+	atomic_store_explicit(&w->ring->head, w->pos, memory_order_release);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------- */

@@ -91,7 +91,8 @@ enum trace_op {
 	/* of the trace itself */
 	TRACE_START =
 		0x5f, /* payload: a packed TraceStart: the model, its options, its state. Replay begins here */
-	TRACE_GAP = 0x5e, /* only in files: .value bytes of this ring were lost before this place */
+	TRACE_GAP =
+		0x5e, /* .value bytes were lost before this place, or a writer died inside of a record of so many (payload: what is there) */
 	/* rings of hv only; .value as of an access, .aux: trace_latency(). PORT_OP_READ and _WRITE with .seq: forwarded or
 	 * posted accesses as the vCPU saw them, PORT_F_SHADOW: answered without the daemon; PORT_OP_DOORBELL: rung */
 	TRACE_POLICY =
