@@ -384,7 +384,8 @@ enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint3
 			r = slot_forward(s, &e, stop, &res, &answered, &data);
 		else
 			r = slot_policy_answer(s, 0, true, &data);
-		if (s->copy && r != ACCESS_INTERRUPTED && r != ACCESS_PARK)
+		slot_by_policy = false; /* no access to tell of */
+	if (s->copy && r != ACCESS_INTERRUPTED && r != ACCESS_PARK)
 			copy_reset(s->copy);
 		atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
 		if (r != ACCESS_PARK)

@@ -31,7 +31,7 @@ static void member(struct json *j, const char *key)
 {
 	if (j->some[j->depth])
 		sb_addc(j->out, ',');
-	if (j->depth)
+	if (j->depth && !j->flat)
 		sb_addf(j->out, "\n%*s", (int)j->depth * 2, "");
 	j->some[j->depth] = true;
 	if (key) {
@@ -53,7 +53,7 @@ void json_close(struct json *j, char kind)
 {
 	bool some = j->some[j->depth];
 	j->depth--;
-	if (some)
+	if (some && !j->flat)
 		sb_addf(j->out, "\n%*s", (int)j->depth * 2, "");
 	sb_addc(j->out, kind);
 	if (j->depth == 0)
@@ -92,4 +92,13 @@ void json_null(struct json *j, const char *key)
 {
 	member(j, key);
 	sb_add(j->out, "null");
+}
+
+void json_raw(struct json *j, const char *key, const char *fmt, ...)
+{
+	va_list ap;
+	member(j, key);
+	va_start(ap, fmt);
+	sb_addv(j->out, fmt, ap);
+	va_end(ap);
 }

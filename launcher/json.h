@@ -10,6 +10,7 @@ struct json {
 	struct sb *out; /* borrows */
 	unsigned depth;
 	bool some[16]; /* the level has a member already */
+	bool flat;     /* all on one line */
 };
 
 /** json_open / json_close - begins an object ('{') or array ('['), as member @key (NULL in an
@@ -24,3 +25,6 @@ void json_u64(struct json *j, const char *key, uint64_t value);
 void json_i64(struct json *j, const char *key, int64_t value);
 void json_bool(struct json *j, const char *key, bool value);
 void json_null(struct json *j, const char *key);
+/** json_raw - a member whose value is the formatted text as it is. */
+void json_raw(struct json *j, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));

@@ -220,3 +220,15 @@ uint64_t trace_guest_ns(const struct trace_area *a)
 	uint64_t stopped = atomic_load(&a->clock_stopped);
 	return stopped ? stopped - 1 : clock_now_ns() - atomic_load(&a->clock_offset_ns);
 }
+
+/*
+ * A record is read long before the 71 minutes are over in which its 32 bits come again. A clock that differs by a moment between two
+ * processes must not take those minutes off.
+ */
+uint64_t trace_time_ns(uint64_t now_ns, uint32_t us)
+{
+	const uint64_t slack_us = 60 * 1000000u;
+	uint64_t now = now_ns / 1000 + slack_us;
+	uint64_t age = (uint32_t)now - us;
+	return (now - (age <= now ? age : 0)) * 1000;
+}

@@ -35,7 +35,7 @@
 #define TRACE_VERSION 1u
 #define TRACE_UNIT 32u			/* records and payloads are multiples of this */
 #define TRACE_DM_BYTES (4u << 20)	/* ring of the daemon; power of two */
-#define TRACE_HV_BYTES (256u << 10)	/* each ring of hv; power of two */
+#define TRACE_HV_BYTES (1u << 20)	/* each ring of hv; power of two */
 #define TRACE_PAYLOAD_MAX (1280u << 10) /* bytes behind one record: a saved state fits */
 #define TRACE_RING_DM 0u		/* the daemon's ring */
 #define TRACE_RING_LINES 1u		/* hv: lines as they reach the interrupt controller */
@@ -233,3 +233,7 @@ static inline void trace_ask(struct trace_area *a)
 
 /** trace_guest_ns - the guest's clock as a reader knows it: what is read now is not younger. */
 uint64_t trace_guest_ns(const struct trace_area *a);
+
+/** trace_time_ns - the guest time of a record with time_us @us that was read at guest time @now_ns: the last instant up to
+ * then whose low 32 bits of microseconds are @us. */
+uint64_t trace_time_ns(uint64_t now_ns, uint32_t us);

@@ -309,23 +309,10 @@ void trace_cursor_init(struct trace_cursor *c, const struct trace_file *f, unsig
 	cursor_enter(c, f->ring[device][ring].first);
 }
 
-/*
- * The last instant up to @now (the guest's clock when the record was read) whose low 32 bits of microseconds are @us: a record
- * is read long before the 71 minutes are over in which they come again. A clock that differs by a moment between two
- * processes must not take those minutes off.
- */
-static uint64_t time_whole(uint64_t now_ns, uint32_t us)
-{
-	const uint64_t slack_us = 60 * 1000000u;
-	uint64_t now = now_ns / 1000 + slack_us;
-	uint64_t age = (uint32_t)now - us;
-	return (now - (age <= now ? age : 0)) * 1000;
-}
-
 static void cursor_time(struct trace_cursor *c, uint64_t guest_ns, uint32_t us)
 {
 	if (us && guest_ns)
-		c->time_ns = time_whole(guest_ns, us);
+		c->time_ns = trace_time_ns(guest_ns, us);
 	else if (us) /* not known: no record is 71 minutes younger than the one before */
 		c->time_ns += (uint64_t)(us - (uint32_t)(c->time_ns / 1000)) * 1000;
 }

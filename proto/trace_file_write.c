@@ -150,7 +150,8 @@ int trace_file_finish(struct trace_file_writer *w, struct err *err)
 		return 0;
 	struct trace_chunk c = {.kind = TRACE_CHUNK_END};
 	int r = chunk_write(w, &c, "", err);
-	if (r && w->made && !fstat(w->fd, &st) && S_ISREG(st.st_mode) && ftruncate(w->fd, (off_t)w->good) < 0)
+	if (r && w->made && !fstat(w->fd, &st) && S_ISREG(st.st_mode) &&
+	    ftruncate(w->fd, (off_t)w->good) < 0)
 		r = failed(w, -errno, err);
 	if (close(w->fd) < 0 && !r)
 		r = failed(w, -errno, err);

@@ -294,7 +294,7 @@ static int map_fd(int fd, const char *what, void **ret, size_t *ret_size, struct
 	struct stat st;
 	if (fstat(fd, &st))
 		return err_set(err, errno, "%s: fstat: %s", what, strerror(errno));
-	if (st.st_size <= 0 || st.st_size > 64 * 1024 * 1024)
+	if (st.st_size <= 0 || st.st_size > 128 * 1024 * 1024)
 		return err_set(err, EPROTO, "%s of %lld bytes", what, (long long)st.st_size);
 	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)

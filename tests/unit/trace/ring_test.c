@@ -287,6 +287,12 @@ struct race_seen {
 #define RACE_RECORDS 30000u
 #define RACE_LOSSES 20u
 
+/* True while the writer is not so far ahead that what we read next is overwritten while we read it, or a moment before. */
+static bool lap(struct race *race, const struct trace_reader *r)
+{
+	return atomic_load(&race->a->ring[TRACE_RING_VCPU].head) - r->pos < r->size - (16 << 10);
+}
+
 static void *race_read(void *arg)
 {
 	struct race_seen *s = arg;
@@ -308,8 +314,9 @@ static void *race_read(void *arg)
 			s->records += numbered_check_all(buf, n, &next, gapless);
 			gapless = true;
 		}
-		for (unsigned i = 0; i < s->pause; i++)
-			sched_yield();
+		if (s->pause) /* until the writer is a lap ahead: it is never asked to wait for us */
+			while (clock_now_ns() < end && lap(s->race, &r))
+				sched_yield();
 	}
 	free(buf);
 	return NULL;
