@@ -213,8 +213,9 @@ void trace_text_line(const struct trace_view *v, bool raw, struct sb *out)
 			(double)v->latency_ns / 1e3);
 	AUTO_FREE char *device = text_printable(xstrdup(v->info->device));
 	AUTO_FREE char *rest = text_printable(xstrdup(sb_str(&what)));
-	sb_addf(out, "%8s %5" PRIu64 ".%06" PRIu64 " %-8s %-9s %s", number, v->time_ns / 1000000000,
-		v->time_ns / 1000 % 1000000, device, trace_text_kind(&v->e), rest);
+	sb_addf(out, "%8s %5" PRIu64 ".%06" PRIu64 " %-8s ", number, v->time_ns / 1000000000,
+		v->time_ns / 1000 % 1000000, device);
+	sb_addf(out, rest[0] ? "%-9s %s" : "%s%s", trace_text_kind(&v->e), rest);
 	if (raw)
 		raw_add(v, out);
 	sb_addc(out, '\n');

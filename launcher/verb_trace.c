@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/fd.h"
 #include "launcher/client.h"
 #include "launcher/trace_export.h"
@@ -244,6 +245,8 @@ static int export(const struct args *a)
 	if (out && !standard && fclose(out) && !rc)
 		rc = err_set(&err, errno, "cannot write %s: %s", path, strerror(errno));
 	trace_file_close(f);
+	if (rc && out && !standard)
+		unlink(path); /* half of one is of no use */
 	return rc ? fail("%s", text_printable(err.msg)) : EXIT_DONE;
 }
 
