@@ -104,6 +104,10 @@ static void bash_words(FILE *out, const char *words)
 		fputs("COMPREPLY=($(compgen -W \"$(outrigger ps --names 2>/dev/null)\" -- "
 		      "\"$cur\"))",
 		      out);
+	else if (strcmp(words, "@trace") == 0)
+		fputs("compopt -o default; COMPREPLY=($(compgen -W \"decode info export "
+		      "$(outrigger ps --names 2>/dev/null)\" -- \"$cur\"))",
+		      out);
 	else if (strcmp(words, "@model") == 0)
 		fputs("COMPREPLY=($(compgen -W \"$(outrigger models --names 2>/dev/null)\" -- "
 		      "\"$cur\"))",

@@ -32,7 +32,7 @@ struct option_def {
 struct args;
 
 /** struct verb - one verb. @operands is its usage text; operands are checked by number.
- * @complete: what completion offers for operands: "@config", "@vm", "@model", "a b", or NULL. */
+ * @complete: what completion offers for operands: "@config", "@vm", "@model", "@trace", "a b", or NULL. */
 struct verb {
 	const char *name;
 	const char *summary;  /* one line */

@@ -273,7 +273,7 @@ const struct verb verb_trace = {
 	.operands = "VM [DEVICE...] | decode FILE | info FILE | export FILE",
 	.min_operands = 1,
 	.max_operands = 8,
-	.complete = "@vm",
+	.complete = "@trace",
 	.options = options,
 	.text = "Begins and ends at any time; nothing is restarted, and the guest does not notice. "
 		"Recorded are "

@@ -83,11 +83,7 @@ static void vcd_is_read_by_gtkwave(void **state)
 	output(cmd, buf, sizeof(buf));
 	assert_non_null(strstr(buf, "$scope module net0 $end\n$var reg 32 ! CTL [31:0] $end\n"
 				    "$var reg 16 \" DATA_2 [15:0] $end\n"));
-	assert_non_null(
-		strstr(buf, "#1010\nb110000000000000111 !\nb111 !\n#1020\n1# \n") ||
-				strstr(buf, "#1010\nb110000000000000111 !\nb111 !\n#1020\n1#\n")
-			? buf
-			: NULL);
+	assert_non_null(strstr(buf, "#1010\nb110000000000000111 !\nb111 !\n#1020\n1"));
 	if (!have("vcd2fst") || !have("fst2vcd"))
 		skip();
 	snprintf(cmd, sizeof(cmd), "vcd2fst %s %s.fst >/dev/null && fst2vcd %s.fst && rm %s.fst",
