@@ -8,6 +8,7 @@
 #include "hv/pause.h"
 #include "hv/report.h"
 #include "hv/swap.h"
+#include "hv/warden.h"
 #include "proto/copychan.h"
 #include "proto/dock.h"
 #include <errno.h>
@@ -532,6 +533,7 @@ int device_docked(struct device *d, int *conn, pid_t pid, struct err *err)
 	d->pid = pid;
 	d->dock_fd = fd_steal(conn);
 	d->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	warden_watch(d->pid_fd);
 	session_watch(d);
 	d->stage = STAGE_HELLO;
 	devices_review(d->vm);

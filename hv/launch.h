@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the launcher hands over on the inherited socket: one SEQPACKET packet, struct launch_header,
- * with descriptors by SCM_RIGHTS. The first is a memfd with the packed VmConfig; the others are
- * index 0, 1, ... of every *_fd_index.
+ * What the launcher hands over first on the inherited socket: config and descriptors (proto/launch.h). What follows on the
+ * same socket is hv/supervision.c's.
  */
 #include <stdint.h>
 #include "base/err.h"
 #include "control.pb-c.h"
-
-#define LAUNCH_MAGIC 0x48434c4fu /* "OLCH" */
-#define LAUNCH_VERSION 1u
-#define LAUNCH_FDS_MAX 144u
-
-struct launch_header {
-	uint32_t magic, version;
-	uint32_t config_len; /* bytes of the packed VmConfig */
-	uint32_t nfds;	     /* descriptors after the memfd */
-};
-_Static_assert(sizeof(struct launch_header) == 16, "layout");
+#include "proto/launch.h"
 
 /** struct launch - what came. */
 struct launch {

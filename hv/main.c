@@ -6,7 +6,9 @@
 #include "hv/engine_table.h"
 #include "hv/launch.h"
 #include "hv/report.h"
+#include "hv/supervision.h"
 #include "hv/vm.h"
+#include "hv/warden.h"
 #include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
@@ -79,12 +81,16 @@ static void log_setup(const Outrigger__VmConfig *c)
 			log_level_set((enum log_level)(LOG_ERR + i));
 }
 
-static int run(const struct launch *l)
+/* @sock (taken): the connection to the launcher. */
+static int run(const struct launch *l, int *sock)
 {
 	struct vm *vm = NULL;
 	struct err err = {0};
 	int code;
-	if (vm_create(l->cfg, l->fds, l->nfds, &vm, &err)) {
+	int rc = vm_create(l->cfg, l->fds, l->nfds, &vm, &err);
+	if (!rc)
+		rc = supervision_open(vm, sock, &err);
+	if (rc) {
 		struct vm_end end = {.how = "error",
 				     .exit_code = EXIT_USAGE,
 				     .is_error = true,
@@ -110,7 +116,8 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	log_init("hv");
 	AUTO_FD sock = launch_fd_parse(argc, argv);
-	/* The launcher's death ends the VM: nobody would supervise the daemons. */
+	int warden = warden_start();
+	/* Until the guest runs (supervision_running()): nobody else could finish the start. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* Ctrl-C is the launcher's */
@@ -124,7 +131,10 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_setup(launch.cfg);
-	int code = run(&launch);
+	if (warden < 0)
+		log_warn("there is no warden: %s; a daemon that hangs may outlive hv",
+			 strerror(-warden));
+	int code = run(&launch, &sock);
 	fflush(NULL);
 	_exit(code);
 }

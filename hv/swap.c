@@ -16,6 +16,7 @@
 #include "hv/debug.h"
 #include "hv/pause.h"
 #include "hv/report.h"
+#include "hv/warden.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -483,6 +484,7 @@ int swap_docked(struct swap *w, int *conn, pid_t pid, struct err *err)
 	w->s.pid = pid;
 	w->s.dock_fd = fd_steal(conn);
 	w->s.pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	warden_watch(w->s.pid_fd);
 	w->stage = SWAP_HELLO;
 	w->ctl_watch = watch_start(loop, ctl_fd(w->s.ctl), ctl_ready, w);
 	w->dock_watch = watch_start(loop, w->s.dock_fd, dock_ready, w);

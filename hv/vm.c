@@ -8,6 +8,7 @@
 #include "hv/engine_table.h"
 #include "hv/pause.h"
 #include "hv/report.h"
+#include "hv/supervision.h"
 #include "hv/vcpu.h"
 #include <errno.h>
 #include <signal.h>
@@ -247,6 +248,7 @@ void vm_try_start(struct vm *vm)
 		return;
 	bus_reclaim(&vm->bus); /* no vCPU runs yet */
 	vm->state = VM_RUNNING;
+	supervision_running(vm);
 	uv_timer_start(&vm->unstick_timer, on_unstick, UNSTICK_MS, UNSTICK_MS);
 	if (vcpus_start(vm, &err))
 		vm_end(vm, "lost", 4, "%s", err.msg);
@@ -318,6 +320,7 @@ void vm_destroy(struct vm *vm)
 		pthread_join(vm->boot_thread, NULL);
 	dock_close(vm);
 	devices_destroy(vm);
+	supervision_close(vm);
 	report_close(vm);
 	if (vm->loop_open) {
 		watch_stop(&vm->notify_watch);

@@ -164,6 +164,7 @@ struct vm {
 	struct watch *notify_watch, *irq_watch, *dock_watch, *launcher_watch;
 	struct dock_conn *dock_conns; /* dock.c */
 	struct ctl *launcher;
+	struct supervision *supervision; /* hv/supervision.c; NULL in tests */
 	bool start_asked, running_told;
 	uint64_t created_ns;
 

@@ -255,6 +255,24 @@ void backends_sent(struct backends *b)
 	fd_close(&b->initrd_fd);
 }
 
+void backends_forget(struct backends *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		struct backend *n = &b->items[i];
+		fd_close(&n->fd);
+		fd_close(&n->peer_fd);
+		if (n->is_io) {
+			hostio_sent(&n->io);
+			if (n->io.helper > 0)
+				fd_close(&n->io.helper_fd);
+			free(n->io.remove);
+		}
+		free(n->path);
+	}
+	free(b->items);
+	*b = (struct backends){.kernel_fd = -1, .initrd_fd = -1};
+}
+
 void backends_close(struct backends *b)
 {
 	if (!b->items)

@@ -33,5 +33,8 @@ int backends_open(struct backends *b, const struct config *c, struct err *err);
 /** backends_sent - closes the descriptors that the daemons have by now. */
 void backends_sent(struct backends *b);
 
+/** backends_forget - frees them and removes nothing: they are a living VM's. */
+void backends_forget(struct backends *b);
+
 /** backends_close - closes and removes everything. A zeroed one is allowed. */
 void backends_close(struct backends *b);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/fd.h"
+#include "launcher/orphan.h"
 #include "launcher/runtime.h"
 #include "proto/ctl.h"
 
@@ -44,27 +45,20 @@ int client_ask(const char *vm, const char *verb, const char *arg, Outrigger__Cli
 	return client_call(vm, verb, &arg, arg != NULL, ret, err);
 }
 
-int client_call(const char *vm, const char *verb, const char *const *args, size_t nargs,
+/* -ECONNREFUSED: there is nobody to ask; else as client_call(). */
+static int call(const char *base, const char *vm, const Outrigger__CliRequest *q,
 		Outrigger__CliReply **ret, struct err *err)
 {
-	AUTO_FREE char *base = NULL;
 	struct ctl *c = NULL;
-	int r = runtime_base(&base, err);
-	if (r < 0)
-		return r;
 	AUTO_FREE char *url = xasprintf("ipc://%s/%s/supervisor", base, vm);
 	ctl_setup();
-	r = ctl_dial(CTL_REQ, url, DIAL_MS, &c, err);
+	int r = ctl_dial(CTL_REQ, url, DIAL_MS, &c, err);
 	if (r < 0) {
 		err_prefix(err, "VM %s: ", vm);
-		return r;
+		return -ECONNREFUSED;
 	}
-	Outrigger__CliRequest q = OUTRIGGER__CLI_REQUEST__INIT;
-	q.verb = (char *)(uintptr_t)verb;
-	q.n_args = nargs;
-	q.args = (char **)(uintptr_t)args; /* packing does not write */
 	ProtobufCMessage *m = NULL;
-	r = ctl_send(c, &q.base, DIAL_MS);
+	r = ctl_send(c, &q->base, DIAL_MS);
 	if (r == 0)
 		r = ctl_recv(c, &outrigger__cli_reply__descriptor, ANSWER_MS, &m);
 	ctl_close(c);
@@ -79,6 +73,39 @@ int client_call(const char *vm, const char *verb, const char *const *args, size_
 	}
 	*ret = reply;
 	return 0;
+}
+
+int client_call(const char *vm, const char *verb, const char *const *args, size_t nargs,
+		Outrigger__CliReply **ret, struct err *err)
+{
+	AUTO_FREE char *base = NULL;
+	Outrigger__CliRequest q = OUTRIGGER__CLI_REQUEST__INIT;
+	q.verb = (char *)(uintptr_t)verb;
+	q.n_args = nargs;
+	q.args = (char **)(uintptr_t)args; /* packing does not write */
+	int r = runtime_base(&base, err);
+	if (r < 0)
+		return r;
+	bool orphan = runtime_orphaned(base, vm, false);
+	if (!orphan) {
+		r = call(base, vm, &q, ret, err);
+		if (r != -ECONNREFUSED || !runtime_orphaned(base, vm, true))
+			return r;
+	}
+	r = orphan_adopt(base, vm, err);
+	return r < 0 ? r : call(base, vm, &q, ret, err);
+}
+
+int client_status(const char *base, const char *vm, Outrigger__CliReply **ret, struct err *err)
+{
+	Outrigger__CliRequest q = OUTRIGGER__CLI_REQUEST__INIT;
+	q.verb = (char *)(uintptr_t) "status";
+	if (!runtime_orphaned(base, vm, false)) {
+		int r = call(base, vm, &q, ret, err);
+		if (r != -ECONNREFUSED || !runtime_orphaned(base, vm, true))
+			return r;
+	}
+	return orphan_status(base, vm, ret, err);
 }
 
 Outrigger__VmConfig *client_config(const Outrigger__CliReply *r)

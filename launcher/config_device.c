@@ -481,8 +481,8 @@ static void resolve_restart_time(const struct config_device *dev, const char *ke
 static void resolve_restart(struct config_device *dev, const struct raw_device *raw, struct diag *d)
 {
 	static const char *const keys[] = {"restart_limit", "restart_backoff", "restart_window"};
-	dev->restart = (struct restart_policy){RESTART_LIMIT, RESTART_BACKOFF_NS,
-					       RESTART_WINDOW_NS};
+	dev->restart =
+		(struct restart_policy){RESTART_LIMIT, RESTART_BACKOFF_NS, RESTART_WINDOW_NS};
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (ynode_get(dev->node, keys[i]) && strcmp(dev->on_failure, "restart") != 0)
 			diag_add(d, ynode_get(dev->node, keys[i]),

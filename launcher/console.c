@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -26,27 +27,45 @@ static void poll_close(uv_poll_t *p)
 /* ---- the log ----------------------------------------------------------------------------------
  */
 
-/* Keeps the newer half of a log that has become too long. */
+static int log_open(const char *path, int flags)
+{
+	return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+}
+
+/* Keeps the newer half of a log that has become too long: by another file, so that there is a whole one at any time. */
 static void log_shorten(struct console *c)
 {
 	size_t keep = CONSOLE_LOG_BYTES / 2;
 	AUTO_FREE char *buf = xalloc(keep, 1);
+	AUTO_FREE char *path = xasprintf("%s.new", c->log_path);
+	AUTO_FD fd = log_open(path, O_TRUNC);
 	ssize_t n = pread(c->log_fd, buf, keep, (off_t)(c->log_bytes - keep));
-	if (ftruncate(c->log_fd, 0) == 0)
-		c->log_bytes = 0;
-	if (n > 0 && pwrite(c->log_fd, buf, (size_t)n, 0) == n)
-		c->log_bytes = (size_t)n;
+	if (fd < 0 || n != (ssize_t)keep || pwrite(fd, buf, keep, 0) != n ||
+	    rename(path, c->log_path) < 0) {
+		unlink(path);
+		return; /* no room: then it is longer than it should be */
+	}
+	fd_close(&c->log_fd);
+	c->log_fd = fd_steal(&fd);
+	c->log_bytes = keep;
 }
 
-static void log_put(struct console *c, const char *p, size_t n)
+/* Moves what is in the pipe to the end of the log. Where that is not possible the bytes are read, and pass by it. */
+static ssize_t log_take(struct console *c, char *buf, size_t max)
 {
-	if (c->log_fd < 0)
-		return;
+	size_t n = c->piped < max ? c->piped : max;
 	if (c->log_bytes + n > CONSOLE_LOG_BYTES)
 		log_shorten(c);
-	ssize_t w = pwrite(c->log_fd, p, n, (off_t)c->log_bytes);
-	if (w > 0)
-		c->log_bytes += (size_t)w;
+	loff_t at = (loff_t)c->log_bytes;
+	ssize_t moved = splice(c->pipe[0], NULL, c->log_fd, &at, n, 0);
+	if (moved > 0) {
+		c->piped -= (size_t)moved;
+		c->log_bytes += (size_t)moved;
+		return pread(c->log_fd, buf, (size_t)moved, at - moved);
+	}
+	moved = read(c->pipe[0], buf, n);
+	c->piped = moved > 0 ? c->piped - (size_t)moved : 0;
+	return moved;
 }
 
 /* ---- clients ------------------------------------------------------------------------------------
@@ -174,7 +193,6 @@ static void client_accept(uv_poll_t *p, int status, int events)
 static void output(struct console *c, const char *p, size_t n)
 {
 	queue_put_last(&c->back, p, n);
-	log_put(c, p, n);
 	for (int i = 0; i < CONSOLE_CLIENTS; i++)
 		client_put(&c->clients[i], p, n);
 	if (c->front)
@@ -189,15 +207,22 @@ static ssize_t device_read(struct console *c)
 	size_t room = c->front ? front_room(c->front) : sizeof(buf);
 	if (!c->open || room == 0)
 		return c->open ? 0 : -1;
-	ssize_t n = read(c->fd, buf, room < sizeof(buf) ? room : sizeof(buf));
+	room = room < sizeof(buf) ? room : sizeof(buf);
+	ssize_t n = c->piped ? (ssize_t)c->piped
+			     : splice(c->fd, NULL, c->pipe[1], NULL, room, SPLICE_F_NONBLOCK);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0) {
 		c->open = false;
 		return -1;
 	}
-	output(c, buf, (size_t)n);
-	return n;
+	c->piped = (size_t)n;
+	ssize_t taken, all = 0;
+	while (c->piped && (taken = log_take(c, buf, room)) > 0) {
+		output(c, buf, (size_t)taken);
+		all += taken;
+	}
+	return all;
 }
 
 static void device_event(uv_poll_t *p, int status, int events)
@@ -270,6 +295,7 @@ static int listen_start(struct console *c, uv_loop_t *loop, const char *path, st
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return err_set(err, ENAMETOOLONG, "socket path %s is too long", path);
 	memcpy(sa.sun_path, path, strlen(path));
+	unlink(path); /* of a supervisor before us */
 	c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->listen_fd < 0 || bind(c->listen_fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
 	    listen(c->listen_fd, 8) < 0)
@@ -282,25 +308,58 @@ static int listen_start(struct console *c, uv_loop_t *loop, const char *path, st
 	return 0;
 }
 
-int console_start(struct console *c, uv_loop_t *loop, const char *device, int *fd,
+void console_fds(const struct console *c, int ret[CONSOLE_FDS])
+{
+	ret[0] = c->fd;
+	ret[1] = c->pipe[0];
+	ret[2] = c->pipe[1];
+}
+
+/* Takes over what a supervisor before us has left: the end of the log for those who come, the rest in the pipe. */
+static int inherit(struct console *c)
+{
+	int piped = 0;
+	off_t end = lseek(c->log_fd, 0, SEEK_END);
+	if (end < 0 || ioctl(c->pipe[0], FIONREAD, &piped) < 0)
+		return -errno;
+	c->log_bytes = (size_t)end;
+	c->piped = (size_t)piped;
+	size_t n = c->log_bytes < CONSOLE_SCROLLBACK ? c->log_bytes : CONSOLE_SCROLLBACK;
+	AUTO_FREE char *buf = xalloc(n + 1, 1);
+	ssize_t got = pread(c->log_fd, buf, n, end - (off_t)n);
+	if (got > 0)
+		queue_put_last(&c->back, buf, (size_t)got);
+	return 0;
+}
+
+int console_start(struct console *c, uv_loop_t *loop, const char *device, int fds[CONSOLE_FDS],
 		  const char *log_path, const char *socket_path, struct err *err)
 {
-	*c = (struct console){.fd = fd_steal(fd),
+	bool again = fds[1] >= 0;
+	*c = (struct console){.fd = fd_steal(&fds[0]),
+			      .pipe = {fd_steal(&fds[1]), fd_steal(&fds[2])},
 			      .open = true,
 			      .listen_fd = -1,
 			      .in = {.limit = CONSOLE_INPUT_QUEUE},
 			      .back = {.limit = CONSOLE_SCROLLBACK}};
 	c->device = xstrdup(device);
-	fd_nonblock(c->fd, 1);
-	c->log_fd = open(log_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	c->log_path = xstrdup(log_path);
+	c->log_fd = log_open(log_path, again ? 0 : O_TRUNC);
 	if (c->log_fd < 0)
 		return err_set(err, errno, "cannot write %s: %s", log_path, strerror(errno));
-	int r = uv_poll_init(loop, &c->poll, c->fd);
+	int r = again ? inherit(c) : pipe2(c->pipe, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
+	if (r == 0)
+		r = fd_nonblock(c->fd, 1);
+	if (r < 0)
+		return err_set(err, -r, "cannot make the console of %s: %s", device, strerror(-r));
+	r = uv_poll_init(loop, &c->poll, c->fd);
 	if (r < 0)
 		return err_set(err, -r, "cannot poll the console of %s: %s", device,
 			       uv_strerror(r));
 	c->poll.data = c;
 	r = listen_start(c, loop, socket_path, err);
+	while (r == 0 && c->piped && device_read(c) > 0)
+		continue;
 	if (r == 0)
 		console_update(c);
 	return r;
@@ -319,8 +378,11 @@ void console_stop(struct console *c)
 	poll_close(&c->listen_poll);
 	c->open = false;
 	fd_close(&c->fd);
+	fd_close(&c->pipe[0]);
+	fd_close(&c->pipe[1]);
 	fd_close(&c->listen_fd);
 	fd_close(&c->log_fd);
+	ptr_free(&c->log_path);
 	queue_fini(&c->in);
 	queue_fini(&c->back);
 	ptr_free(&c->device);

@@ -8,6 +8,10 @@
  * at a client, that client loses the oldest bytes and is told how many: a slow client never holds
  * the guest up. What is typed goes into one queue to the device; while that is full, its sources
  * are not read. All on the supervisor's loop.
+ *
+ * The log is also the record of what was taken from the device: bytes go by splice(2) from its stream into a pipe and from
+ * there into the log, and only then to anybody else. hv keeps the stream and the pipe as well, so a supervisor that is killed
+ * between any two system calls has lost none and taken none twice: the next one goes on with the pipe.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,10 +45,13 @@ struct console_client {
 struct console {
 	char *device;
 	int fd;
-	bool open; /* the device's end can still be read */
+	int pipe[2];  /* between stream and log: reading end, writing end */
+	size_t piped; /* bytes in it */
+	bool open;    /* the device's end can still be read */
 	uv_poll_t poll;
 	struct queue in; /* to the device */
 	struct queue back;
+	char *log_path;
 	int log_fd;
 	size_t log_bytes;
 	int listen_fd;
@@ -53,9 +60,15 @@ struct console {
 	struct front *front; /* NULL: not at the terminal */
 };
 
-/** console_start - begins to serve: takes *@fd, makes the log at @log_path and listens at
- * @socket_path. 0 or -Exxx; then console_stop() cleans up. */
-int console_start(struct console *c, uv_loop_t *loop, const char *device, int *fd,
+#define CONSOLE_FDS 3 /* what has to be kept of a console: its stream and the pipe */
+
+/** console_fds - a copy of them in @ret, borrowed; for hv to keep. */
+void console_fds(const struct console *c, int ret[CONSOLE_FDS]);
+
+/** console_start - begins to serve: takes @fds (all are -1 afterwards), makes the log at @log_path and listens at
+ * @socket_path. @fds[1] < 0: it is new, and a pipe is made; else another supervisor had it, its log goes on, and its end is
+ * shown to those who come. 0 or -Exxx; then console_stop() cleans up. */
+int console_start(struct console *c, uv_loop_t *loop, const char *device, int fds[CONSOLE_FDS],
 		  const char *log_path, const char *socket_path, struct err *err);
 
 /** console_attach - shows it in the foreground from now on. @f is borrowed. */

@@ -224,7 +224,9 @@ int hostio_open_disk(const struct config *c, const struct config_device *dev, co
 	if (direct && buffered < 0)
 		return buffered;
 	warn_format(path);
-	*ret = (struct hostio){.wire = "disk"};
+	if (fstat(fd, &st))
+		return cannot_open(path, errno, readonly, false, block, err);
+	*ret = (struct hostio){.wire = "disk", .image_dev = st.st_dev, .image_ino = st.st_ino};
 	ret->fds[ret->nfds++] = fd_steal(&fd);
 	if (direct)
 		ret->fds[ret->nfds++] = fd_steal(&buffered);

@@ -17,14 +17,13 @@ void hostio_sent(struct hostio *h)
 	h->nfds = 0;
 }
 
-/* Ends our helper: asks, and insists after a second. */
-static void end_helper(pid_t pid)
+/* Ends our helper: asks, and insists after a second. It need not be our child. */
+static void end_helper(pid_t pid, int pidfd)
 {
-	AUTO_FD pidfd = (int)syscall(SYS_pidfd_open, pid, 0u);
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
-	kill(pid, SIGTERM);
-	if (pidfd >= 0 && poll(&p, 1, HELPER_END_MS) <= 0)
-		kill(pid, SIGKILL);
+	syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
+	if (poll(&p, 1, HELPER_END_MS) <= 0)
+		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		continue;
 }
@@ -32,8 +31,10 @@ static void end_helper(pid_t pid)
 void hostio_close(struct hostio *h)
 {
 	hostio_sent(h);
-	if (h->helper > 0)
-		end_helper(h->helper);
+	if (h->helper > 0) {
+		end_helper(h->helper, h->helper_fd);
+		fd_close(&h->helper_fd);
+	}
 	if (h->remove)
 		unlink(h->remove);
 	free(h->remove);

@@ -13,7 +13,9 @@ struct hostio {
 	int fds[HOSTIO_FDS]; /* owned; what the daemon gets, in order */
 	unsigned nfds;
 	pid_t helper; /* a process of ours that serves the other end (passt); 0: none. Ended by hostio_close() */
-	char *remove; /* a socket to unlink at the end; NULL: none */
+	int helper_fd;		       /* its pidfd, owned; with helper only */
+	uint64_t image_dev, image_ino; /* of a disk: which file it is */
+	char *remove;		       /* a socket to unlink at the end; NULL: none */
 };
 
 /** hostio_check_disk / _net - is @value well formed? Touches nothing. 0 or -EINVAL with @err: what is wrong, what would be

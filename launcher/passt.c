@@ -177,11 +177,16 @@ int passt_open(const struct config *c, const struct config_device *dev, struct h
 	snprintf(fd, sizeof(fd), "%d", theirs);
 	snprintf(mtu, sizeof(mtu), "%llu", (unsigned long long)size);
 	arguments(argv, fd, size ? mtu : NULL, f, n);
-	rc = spawn_start(
-		&(struct spawn){.path = path, .argv = argv, .log_path = log, .keep_fd = theirs},
-		&ret->helper, &isolated, err);
+	/* It ends when all of our end is closed: with hv and the daemon. */
+	rc = spawn_start(&(struct spawn){.path = path,
+					 .argv = argv,
+					 .log_path = log,
+					 .keep_fd = theirs,
+					 .outlives = true},
+			 &ret->helper, &isolated, err);
 	if (rc < 0)
 		return rc;
+	ret->helper_fd = (int)syscall(SYS_pidfd_open, ret->helper, 0u);
 	fd_close(&theirs);
 	if (wait_ready(sv[0], ret->helper))
 		return 0;

@@ -7,11 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RESTART_LIMIT 5u		 /* in a row, then `then` takes over */
-#define RESTART_LIMIT_MAX 1000000u	 /* what a config may ask for */
-#define RESTART_BACKOFF_NS 50000000ull	 /* before the second of them; then twice that, ... */
+#define RESTART_LIMIT 5u		      /* in a row, then `then` takes over */
+#define RESTART_LIMIT_MAX 1000000u	      /* what a config may ask for */
+#define RESTART_BACKOFF_NS 50000000ull	      /* before the second of them; then twice that, ... */
 #define RESTART_BACKOFF_MAX_NS 60000000000ull /* ... but no longer than this */
-#define RESTART_WINDOW_NS 10000000000ull /* one that lived this long was well */
+#define RESTART_WINDOW_NS 10000000000ull      /* one that lived this long was well */
 
 /** struct restart_policy - of a device's config. */
 struct restart_policy {

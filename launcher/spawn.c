@@ -53,7 +53,9 @@ struct child_plan {
 _Noreturn static void child_run(const struct child_plan *p)
 {
 	sigset_t none;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* hv takes this back when the guest runs, a daemon when it has docked. */
+	if (!p->s->outlives)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!p->pid_namespace && getppid() != p->parent)
 		_exit(127); /* the parent died before the line above */
 	if (p->user_namespace) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Starting a process of the VM: own session, own log, dies with us, on wish in a PID namespace. */
+/* Starting a process of the VM: own process group, own log, dies with us unless it is told better, on wish in a PID namespace. */
 #include <stdbool.h>
 #include <sys/types.h>
 #include "base/err.h"
@@ -14,6 +14,7 @@ struct spawn {
 	bool append;		 /* the log goes on from an earlier process of this name */
 	int keep_fd;		 /* descriptor the program inherits, -1: none */
 	bool pid_namespace;	 /* ask for one; where the host refuses, it runs without */
+	bool outlives;		 /* our death does not end it, something else does */
 };
 
 /** spawn_start - starts it; never waits for it. 0 with *@ret_pid and *@ret_isolated (it has its own

@@ -34,6 +34,8 @@ struct sup_process {
 	char *program, *log_path;
 	pid_t pid; /* 0: not started */
 	bool alive, isolated;
+	bool adopted; /* another supervisor has started it: it is no child of ours, and pidfd counts, not status */
+	int pidfd;   /* with adopted, while it is alive */
 	bool judged; /* its death was reported */
 	int status;  /* of waitpid(), once dead */
 };
@@ -80,6 +82,11 @@ struct sup {
 	uv_loop_t loop;
 	const struct config *cfg;
 	const struct models *models;
+	const Outrigger__VmConfig
+		*vm_msg;	   /* as hv has it; without tokens once all have been used */
+	Outrigger__SavedVm *saved; /* of a supervisor before us; NULL: we have started the VM */
+	struct config saved_cfg;   /* with saved: what cfg points to */
+	struct model *saved_models;
 	struct run_options opt;
 	struct runtime rt;
 	struct backends backends;
@@ -91,12 +98,15 @@ struct sup {
 	struct sup_process hv;
 	struct sup_device *devices;
 	size_t ndevices;
-	int launch_fd; /* our end; hv ends when it closes */
+	int launch_fd;	   /* our end of the launch socket; its end is ours, for hv */
+	int adopted_epoll; /* pidfds of processes that are no children of ours; -1: none */
+	uv_poll_t adopted_poll;
 
 	struct ctl *hv_ctl;
 	uv_poll_t hv_poll;
 	uint64_t request_id;
-	uint64_t running_ns; /* 0: not yet */
+	uint64_t running_ns;	/* 0: not yet */
+	uint64_t timeout_at_ns; /* CLOCK_MONOTONIC; 0: none */
 	bool start_sent;
 	bool hv_said_why; /* its error came as a message: its log adds nothing */
 
@@ -135,6 +145,35 @@ void sup_check_done(struct sup *s);
 /** sup_kill - SIGKILL to all that lives. */
 void sup_kill(struct sup *s);
 
+/** sup_how - how @p ended, as far as it can be known. */
+const char *sup_how(const struct sup_process *p, char buf[64]);
+/** sup_signal - a signal to @p, if it is alive. */
+void sup_signal(const struct sup_process *p, int sig);
+
+/** sup_save - writes down what a supervisor after us has to know. */
+void sup_save(struct sup *s);
+/** sup_keep_console / sup_keep_helpers - has hv keep what a supervisor after us needs of @c; of all back-ends. */
+void sup_keep_console(struct sup *s, const struct console *c);
+void sup_keep_helpers(struct sup *s);
+
+/** sup_adopt - takes over the running VM @name from a supervisor that is gone. 0 or the exit code; then the VM is as before. */
+int sup_adopt(struct sup *s, const char *name);
+/** sup_adopted_add - @p is a process with *@pidfd (taken) that is no child of ours. */
+void sup_adopted_add(struct sup *s, struct sup_process *p, pid_t pid, int *pidfd);
+/** sup_adopted_gone - true if adopted process @p has ended; its pidfd is closed then. */
+bool sup_adopted_gone(struct sup *s, struct sup_process *p);
+
+/** sup_device_init - the part of @dev that every start needs. */
+void sup_device_init(struct sup *s, struct sup_device *dev, const struct config_device *cfg);
+/** sup_console_name - what the console of @b is called: the device; of its further byte streams, device.option. Heap. */
+char *sup_console_name(const struct sup *s, const struct backend *b);
+/** sup_console_start - the console called @name over @fds (taken); the next one of s->consoles. 0 or -Exxx. */
+int sup_console_start(struct sup *s, const char *name, int fds[CONSOLE_FDS], struct err *err);
+/** sup_timeout_start - the VM ends at s->timeout_at_ns. */
+void sup_timeout_start(struct sup *s);
+/** sup_detach - --detach, the VM runs: lets go of the caller's streams, then tells the caller. */
+void sup_detach(struct sup *s);
+
 /** sup_start - runtime folder, descriptors, hv, daemons, control links. Returns 0 or the exit code.
  */
 int sup_start(struct sup *s);
@@ -145,7 +184,7 @@ int sup_spawn_process(struct sup *s, struct sup_device *dev, struct sup_process 
 		      const char *token, bool again, struct err *err);
 
 /** sup_process_end - kills it and waits for that. sup_process_fini - frees what it holds, for the next one. */
-void sup_process_end(struct sup_process *p);
+void sup_process_end(struct sup *s, struct sup_process *p);
 void sup_process_fini(struct sup_process *p);
 void sup_sets_free(char **sets);
 
@@ -208,6 +247,12 @@ uint64_t sup_hv_expect(struct sup *s, const char *device, const char *token);
 uint64_t sup_hv_give_up(struct sup *s, const char *device, const char *why);
 /** sup_front_start - consoles to the foreground, as --console says. */
 void sup_front_start(struct sup *s);
+
+/** sup_hv_status - asks hv how it is and waits for the answer: gives *@ret, to be freed with ctl_free(). For the beginning of an
+ * adoption: what else hv says before is old, but for the VM's end. 0 or -Exxx. */
+int sup_hv_status(struct sup *s, Outrigger__FromHv **ret, struct err *err);
+/** sup_hv_watch - handles what hv says from now on. */
+void sup_hv_watch(struct sup *s);
 
 /** sup_hv_connect - dials hv; goes on with the loop meanwhile. */
 void sup_hv_connect(struct sup *s);

@@ -87,8 +87,8 @@ void sup_attach_event(struct sup_device *dev, pid_t pid)
 	if (!a->swaps)
 		sup_attach_over(dev, NULL);
 	a->swaps = false;
-	sup_tell(dev->sup, "%s (%s) is served by pid %d, which was started by hand",
-		 dev->cfg->name, dev->cfg->model->name, pid);
+	sup_tell(dev->sup, "%s (%s) is served by pid %d, which was started by hand", dev->cfg->name,
+		 dev->cfg->model->name, pid);
 }
 
 /* ---- attach ---- */
@@ -145,11 +145,11 @@ static void attach_begin(struct sup *s, struct sup_device *dev, const char *wait
 	struct err err = {0};
 	unsigned long ms = wait ? strtoul(wait, NULL, 10) : WAIT_MS_DEFAULT;
 	ms = ms < 1 ? 1 : ms < WAIT_MS_MAX ? ms : WAIT_MS_MAX;
-	if (s->phase != SUP_RUNNING || dev->swap_id || dev->expect_id ||
-	    a->stage == ATTACH_ASKED || a->stage == ATTACH_WAITS) {
+	if (s->phase != SUP_RUNNING || dev->swap_id || dev->expect_id || a->stage == ATTACH_ASKED ||
+	    a->stage == ATTACH_WAITS) {
 		sup_cli_error(s, s->phase != SUP_RUNNING ? "the VM does not run"
 				 : dev->expect_id	 ? "the device is just being restarted"
-							 : "another swap of the device is under way");
+						  : "another swap of the device is under way");
 		return;
 	}
 	*a = (struct sup_attach){.stage = ATTACH_ASKED, .swaps = dev->proc.alive || dev->hand};
@@ -195,8 +195,8 @@ static void attach_cancel(struct sup *s, struct sup_device *dev)
 
 /* ---- the verbs ---- */
 
-static void device_ask(struct sup *s, struct sup_device *dev,
-		       Outrigger__HvRequest__KindCase which, const char *value)
+static void device_ask(struct sup *s, struct sup_device *dev, Outrigger__HvRequest__KindCase which,
+		       const char *value)
 {
 	if (dev)
 		sup_cli_wait(s, sup_hv_device(s, which, dev->cfg->name, "", value));
@@ -206,7 +206,8 @@ bool sup_attach_verb(struct sup *s, const Outrigger__CliRequest *q)
 {
 	static const char *const mine[] = {"attach", "attach-state", "attach-cancel", "debug",
 					   "program"};
-	const char *device = q->n_args ? q->args[0] : NULL, *arg = q->n_args > 1 ? q->args[1] : NULL;
+	const char *device = q->n_args ? q->args[0] : NULL,
+		   *arg = q->n_args > 1 ? q->args[1] : NULL;
 	bool pause = strcmp(q->verb, "pause") == 0, resume = strcmp(q->verb, "resume") == 0;
 	bool known = (pause || resume) && device;
 	for (size_t i = 0; i < sizeof(mine) / sizeof(mine[0]); i++)

@@ -307,14 +307,13 @@ static void verb_kill(struct sup *s, const char *name, bool again)
 	if (!dev)
 		return;
 	if (s->phase != SUP_RUNNING || (!dev->proc.alive && !dev->hand && !again)) {
-		AUTO_FREE char *text =
-			xasprintf("device %s has no process now", dev->cfg->name);
+		AUTO_FREE char *text = xasprintf("device %s has no process now", dev->cfg->name);
 		cli_error(s, text);
 		return;
 	}
 	dev->restart_asked = again;
 	if (dev->proc.alive)
-		kill(dev->proc.pid, SIGKILL);
+		sup_signal(&dev->proc, SIGKILL);
 	else if (!sup_hand_kill(dev))
 		sup_restart(s, dev);
 	cli_reply(s, &r);
@@ -451,19 +450,21 @@ static void config_keep(struct sup *s)
 {
 	for (size_t i = 0; i < s->vmconfig.msg.n_devices; i++)
 		s->vmconfig.msg.devices[i]->token = (char *)(uintptr_t) "";
-	s->cli_config_len = outrigger__vm_config__get_packed_size(&s->vmconfig.msg);
+	s->cli_config_len = outrigger__vm_config__get_packed_size(s->vm_msg);
 	s->cli_config = xalloc(s->cli_config_len, 1);
-	outrigger__vm_config__pack(&s->vmconfig.msg, s->cli_config);
+	outrigger__vm_config__pack(s->vm_msg, s->cli_config);
 }
 
 int sup_cli_start(struct sup *s, struct err *err)
 {
 	AUTO_FREE char *url = xasprintf("ipc://%s/supervisor", s->rt.dir);
+	unlink(url + strlen("ipc://")); /* of a supervisor before us */
 	int r = ctl_listen(CTL_REP, url, &s->cli, err);
 	if (r < 0)
 		return r;
 	config_keep(s);
-	s->config_path = realpath(s->cfg->path, NULL);
+	if (!s->saved)
+		s->config_path = realpath(s->cfg->path, NULL);
 	uv_poll_init(&s->loop, &s->cli_poll, ctl_fd(s->cli));
 	s->cli_poll.data = s;
 	uv_poll_start(&s->cli_poll, UV_READABLE, cli_readable);

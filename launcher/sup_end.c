@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include "base/fd.h"
 #include "launcher/spawn.h"
 #include "launcher/sup.h"
@@ -13,25 +15,35 @@
 
 enum { QUOTED_LINES = 12 };
 
-static void process_kill(const struct sup_process *p, int sig)
+void sup_signal(const struct sup_process *p, int sig)
 {
-	if (p->alive)
+	if (p->alive && p->adopted)
+		syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0);
+	else if (p->alive)
 		kill(p->pid, sig);
+}
+
+const char *sup_how(const struct sup_process *p, char buf[64])
+{
+	if (!p->adopted)
+		return spawn_status_text(buf, p->status);
+	snprintf(buf, 64, "a status that only its own parent was told");
+	return buf;
 }
 
 void sup_kill(struct sup *s)
 {
-	process_kill(&s->hv, SIGKILL);
+	sup_signal(&s->hv, SIGKILL);
 	for (size_t i = 0; i < s->ndevices; i++)
-		process_kill(&s->devices[i].proc, SIGKILL);
+		sup_signal(&s->devices[i].proc, SIGKILL);
 }
 
 /* Daemons that serve nothing: nobody waits for their last words. */
 static void others_end(struct sup *s)
 {
 	for (size_t i = 0; i < s->ndevices; i++) {
-		sup_process_end(&s->devices[i].standby);
-		sup_process_end(&s->devices[i].retired);
+		sup_process_end(s, &s->devices[i].standby);
+		sup_process_end(s, &s->devices[i].retired);
 	}
 }
 
@@ -68,7 +80,7 @@ static void hv_gone(struct sup *s)
 	for (size_t i = 0; i < s->ndevices; i++)
 		if (!s->devices[i].state[0] || strcmp(s->devices[i].state, "waiting") == 0 ||
 		    strcmp(s->devices[i].state, "docked") == 0)
-			process_kill(&s->devices[i].proc, SIGKILL);
+			sup_signal(&s->devices[i].proc, SIGKILL);
 }
 
 static void report_death(struct sup *s, const struct sup_process *p, const char *model)
@@ -76,7 +88,7 @@ static void report_death(struct sup *s, const struct sup_process *p, const char 
 	char how[64];
 	AUTO_FREE char *tail = spawn_log_tail(p->log_path, QUOTED_LINES, "    ");
 	sup_tell(s, "%s%s%s%s (pid %d) ended with %s%s", p->name, model ? " (" : "",
-		 model ? model : "", model ? ")" : "", p->pid, spawn_status_text(how, p->status),
+		 model ? model : "", model ? ")" : "", p->pid, sup_how(p, how),
 		 tail[0] ? "; its last log lines:" : ", no log lines");
 	for (char *save = NULL, *line = strtok_r(tail, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
@@ -86,7 +98,7 @@ static void report_death(struct sup *s, const struct sup_process *p, const char 
 static void hv_died(struct sup *s)
 {
 	char how[64];
-	spawn_status_text(how, s->hv.status);
+	sup_how(&s->hv, how);
 	sup_verdict(&s->verdict_timer);
 	bool clean = WIFEXITED(s->hv.status) && WEXITSTATUS(s->hv.status) == 0;
 	/* Its last words may still be in the control socket: give them a chance to be the reason.
@@ -128,7 +140,7 @@ void sup_verdict(uv_timer_t *t)
 			sup_end(s, EXIT_FAILED,
 				"the VM could not start: device %s (%s, pid %d) ended with %s",
 				dev->cfg->name, dev->cfg->model->name, dev->proc.pid,
-				spawn_status_text(how, dev->proc.status));
+				sup_how(&dev->proc, how));
 	}
 }
 
@@ -138,8 +150,10 @@ void sup_died(struct sup *s, struct sup_device *dev)
 	sup_restart(s, dev);
 }
 
-static bool reap_one(struct sup_process *p)
+static bool reap_one(struct sup *s, struct sup_process *p)
 {
+	if (p->alive && p->adopted)
+		return sup_adopted_gone(s, p);
 	if (!p->alive || waitpid(p->pid, &p->status, WNOHANG) != p->pid)
 		return false;
 	p->alive = false;
@@ -148,14 +162,14 @@ static bool reap_one(struct sup_process *p)
 
 void sup_reap(struct sup *s)
 {
-	bool hv_gone_now = reap_one(&s->hv);
+	bool hv_gone_now = reap_one(s, &s->hv);
 	for (size_t i = 0; i < s->ndevices; i++) {
 		struct sup_device *dev = &s->devices[i];
-		reap_one(&dev->retired);
-		if (reap_one(&dev->standby))
+		reap_one(s, &dev->retired);
+		if (reap_one(s, &dev->standby))
 			sup_swap_died(s, dev);
 		/* While a swap is under way it is hv that knows which of the two the device has lost. */
-		if (reap_one(&dev->proc) && !dev->swap_id)
+		if (reap_one(s, &dev->proc) && !dev->swap_id)
 			sup_died(s, dev);
 	}
 	if (hv_gone_now)

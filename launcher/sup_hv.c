@@ -8,7 +8,7 @@
 #include "launcher/sup.h"
 #include "launcher/verb.h"
 
-enum { SEND_MS = 1000, DIAL_SLICE_MS = 20 };
+enum { SEND_MS = 1000, DIAL_SLICE_MS = 20, DIAL_MS = 2000, STATUS_MS = 200, STATUS_TRIES = 25 };
 
 static uint64_t send_request(struct sup *s, Outrigger__HvRequest *req)
 {
@@ -149,7 +149,8 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 	if (!news || s->phase == SUP_ENDING)
 		return;
 	if (strcmp(ds->state, "parked") == 0 || strcmp(ds->state, "held") == 0)
-		sup_tell(s, "%s (%s) is %s: %s", ds->name, dev->cfg->model->name, ds->state, ds->why);
+		sup_tell(s, "%s (%s) is %s: %s", ds->name, dev->cfg->model->name, ds->state,
+			 ds->why);
 	else if (strcmp(ds->state, "dead") == 0 || strcmp(ds->state, "quarantined") == 0)
 		sup_tell(s, "%s (%s) is %s%s%s; policy: %s", ds->name, dev->cfg->model->name,
 			 ds->state, ds->why[0] ? ": " : "", ds->why,
@@ -158,8 +159,8 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 	else if (s->phase == SUP_RUNNING && dev->restarts_total &&
 		 strcmp(ds->state, "serving") == 0)
 		sup_tell(s, "%s (%s) serves again after %.1f ms, pid %d", ds->name,
-			 dev->cfg->model->name, (double)(clock_now_ns() - dev->restarts.started_ns) / 1e6,
-			 dev->proc.pid);
+			 dev->cfg->model->name,
+			 (double)(clock_now_ns() - dev->restarts.started_ns) / 1e6, dev->proc.pid);
 	else
 		sup_say(s, "%s: %s%s", ds->name,
 			strcmp(ds->state, "serving") == 0 ? "registered and serving" : ds->state,
@@ -168,8 +169,7 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 				: " (without a PID namespace)");
 }
 
-/* --detach, the VM runs: lets go of the caller's streams, then tells the caller. */
-static void detach_streams(struct sup *s)
+void sup_detach(struct sup *s)
 {
 	AUTO_FREE char *path = runtime_path(&s->rt, "supervisor.log");
 	AUTO_FD null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -194,8 +194,9 @@ static void event_running(struct sup *s, const char *what)
 	uv_timer_stop(&s->start_timer);
 	const char *keys = s->front_on && s->front.tty ? "; Ctrl-A x quits, Ctrl-A h helps" : "";
 	sup_say(s, "running: %s%s", what, keys);
+	sup_save(s);
 	if (s->opt.ready_fd >= 0)
-		detach_streams(s);
+		sup_detach(s);
 }
 
 static void event_ended(struct sup *s, const Outrigger__VmEnded *e)
@@ -296,9 +297,52 @@ void sup_hv_connect(struct sup *s)
 	}
 	if (!s->hv_ctl)
 		return;
+	sup_hv_watch(s);
+	start_if_ready(s); /* a VM without devices */
+}
+
+void sup_hv_watch(struct sup *s)
+{
 	uv_poll_init(&s->loop, &s->hv_poll, ctl_fd(s->hv_ctl));
 	s->hv_poll.data = s;
 	uv_poll_start(&s->hv_poll, UV_READABLE, hv_readable);
 	hv_readable(&s->hv_poll, 0, 0);
-	start_if_ready(s); /* a VM without devices */
+}
+
+/* Waits a while for hv's answer to request @id. */
+static bool answer_wait(struct sup *s, uint64_t id, Outrigger__FromHv **ret)
+{
+	ProtobufCMessage *m = NULL;
+	while (ctl_recv(s->hv_ctl, &outrigger__from_hv__descriptor, STATUS_MS, &m) == 0) {
+		Outrigger__FromHv *from = (Outrigger__FromHv *)(void *)m;
+		if (from->kind_case == OUTRIGGER__FROM_HV__KIND_REPLY && from->reply->id == id &&
+		    from->reply->vm) {
+			*ret = from;
+			return true;
+		}
+		if (from->kind_case == OUTRIGGER__FROM_HV__KIND_EVENT &&
+		    from->event->kind_case == OUTRIGGER__HV_EVENT__KIND_ENDED)
+			event(s, from->event);
+		ctl_free(m);
+		if (s->phase == SUP_ENDING)
+			return false;
+	}
+	return false;
+}
+
+int sup_hv_status(struct sup *s, Outrigger__FromHv **ret, struct err *err)
+{
+	AUTO_FREE char *url = xasprintf("ipc://%s/hv", s->rt.dir);
+	/* The ids of a supervisor before us, whose answers may come still, are others. */
+	s->request_id = clock_now_ns();
+	int r = ctl_dial(CTL_PAIR, url, DIAL_MS, &s->hv_ctl, err);
+	/* A pair has one peer: the first question is lost if hv holds our predecessor's end still. */
+	for (int i = 0; r == 0 && i < STATUS_TRIES; i++) {
+		uint64_t id = sup_hv_request(s, OUTRIGGER__HV_REQUEST__KIND_STATUS);
+		if (id && answer_wait(s, id, ret))
+			return 0;
+		if (s->phase == SUP_ENDING)
+			return err_set(err, ECONNRESET, "%s", s->reason);
+	}
+	return r < 0 ? r : err_set(err, ETIMEDOUT, "hv gives no answer");
 }

@@ -48,6 +48,7 @@ bool sup_restart_answer(struct sup *s, const Outrigger__HvReply *reply)
 		cannot(dev, reply->error);
 	else if (sup_spawn_daemon(s, dev, dev->restart_token, &err) < 0)
 		cannot(dev, err.msg);
+	sup_save(s);
 	return true;
 }
 
@@ -71,15 +72,14 @@ void sup_restart(struct sup *s, struct sup_device *dev)
 	if (!restart_next(&dev->restarts, &dev->cfg->restart, clock_now_ns(), &delay_ns)) {
 		char why[160];
 		snprintf(why, sizeof(why), "its daemon died %u times in a row, at last with %s",
-			 dev->restarts.count + 1, spawn_status_text(how, dev->proc.status));
+			 dev->restarts.count + 1, sup_how(&dev->proc, how));
 		sup_hv_give_up(s, dev->cfg->name, why);
 		return;
 	}
 	dev->proc.judged = true; /* here */
 	sup_tell(s, "%s (%s, pid %d) ended with %s: it is started again%s; its log: %s",
-		 dev->cfg->name, dev->cfg->model->name, dev->proc.pid,
-		 spawn_status_text(how, dev->proc.status), delay_ns ? " in a moment" : "",
-		 dev->proc.log_path);
+		 dev->cfg->name, dev->cfg->model->name, dev->proc.pid, sup_how(&dev->proc, how),
+		 delay_ns ? " in a moment" : "", dev->proc.log_path);
 	uv_timer_stop(&dev->restart_timer);
 	if (delay_ns == 0)
 		respawn(&dev->restart_timer);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include "base/fd.h"
+#include "launcher/hvlink.h"
 #include "launcher/spawn.h"
 #include "launcher/sup.h"
 #include "launcher/verb.h"
@@ -34,6 +35,13 @@ static int spawn_hv(struct sup *s, struct err *err)
 	return vmconfig_send(&s->vmconfig, s->launch_fd, err);
 }
 
+/* As long as hv has a copy of the lock, the VM counts as alive. */
+static int keep_lock(struct sup *s, struct err *err)
+{
+	int r = hvlink_keep(s->launch_fd, "lock", &s->rt.lock_fd, 1);
+	return r < 0 ? err_set(err, -r, "cannot give hv the lock: %s", strerror(-r)) : 0;
+}
+
 int sup_spawn_process(struct sup *s, struct sup_device *dev, struct sup_process *p,
 		      const char *token, bool again, struct err *err)
 {
@@ -53,7 +61,7 @@ int sup_spawn_process(struct sup *s, struct sup_device *dev, struct sup_process 
 	if (r < 0)
 		return r;
 	p->alive = true;
-	p->judged = false;
+	p->judged = p->adopted = false;
 	sup_say(s, "%s: %s spawned, pid %d", dev->cfg->name, dev->cfg->model->name, p->pid);
 	return 0;
 }
@@ -70,8 +78,7 @@ int sup_spawn_daemon(struct sup *s, struct sup_device *dev, const char *token, s
 	return sup_spawn_process(s, dev, &dev->proc, token, again, err);
 }
 
-/* What the console of @b is called: the device; of its further byte streams, device.option. Heap. */
-static char *console_name(const struct sup *s, const struct backend *b)
+char *sup_console_name(const struct sup *s, const struct backend *b)
 {
 	const struct config_device *dev = &s->cfg->devices[b->device];
 	const Outrigger__ModelDescription *desc = dev->model->desc;
@@ -83,24 +90,30 @@ static char *console_name(const struct sup *s, const struct backend *b)
 	return xstrdup(dev->name);
 }
 
+int sup_console_start(struct sup *s, const char *name, int fds[CONSOLE_FDS], struct err *err)
+{
+	AUTO_FREE char *log = xasprintf("%s/%s.console", s->rt.dir, name);
+	AUTO_FREE char *sock = xasprintf("%s/console.%s", s->rt.dir, name);
+	return console_start(&s->consoles[s->nconsoles++], &s->loop, name, fds, log, sock, err);
+}
+
 static int consoles_start(struct sup *s, struct err *err)
 {
 	s->consoles = xalloc(s->backends.count, sizeof(*s->consoles));
 	for (size_t i = 0; i < s->backends.count; i++) {
 		struct backend *b = &s->backends.items[i];
-		AUTO_FREE char *device = console_name(s, b);
+		AUTO_FREE char *device = sup_console_name(s, b);
 		if (b->kind == CHARDEV_PTY)
 			sup_tell(s, "%s: %s is %s", s->cfg->devices[b->device].name, b->option,
 				 b->path);
 		if (b->kind != CHARDEV_CONSOLE && b->kind != CHARDEV_STDIO)
 			continue;
 		/* The front console comes first: it is what `outrigger console VM` means. */
-		AUTO_FREE char *log = xasprintf("%s/%s.console", s->rt.dir, device);
-		AUTO_FREE char *sock = xasprintf("%s/console.%s", s->rt.dir, device);
-		struct console *c = &s->consoles[s->nconsoles++];
-		int r = console_start(c, &s->loop, device, &b->peer_fd, log, sock, err);
+		int fds[CONSOLE_FDS] = {fd_steal(&b->peer_fd), -1, -1};
+		int r = sup_console_start(s, device, fds, err);
 		if (r < 0)
 			return r;
+		sup_keep_console(s, &s->consoles[s->nconsoles - 1]);
 	}
 	return 0;
 }
@@ -133,7 +146,7 @@ void sup_front_start(struct sup *s)
 		return;
 	for (size_t i = 0; i < s->backends.count; i++) {
 		const struct backend *b = &s->backends.items[i];
-		AUTO_FREE char *name = b->front ? console_name(s, b) : NULL;
+		AUTO_FREE char *name = b->front ? sup_console_name(s, b) : NULL;
 		for (size_t k = 0; b->front && k < s->nconsoles; k++) {
 			if (strcmp(s->consoles[k].device, name) != 0)
 				continue;
@@ -164,22 +177,26 @@ static size_t longest_name(const struct config *c)
 	return n;
 }
 
+void sup_device_init(struct sup *s, struct sup_device *dev, const struct config_device *cfg)
+{
+	dev->cfg = cfg;
+	dev->sup = s;
+	uv_timer_init(&s->loop, &dev->restart_timer);
+	dev->restart_timer.data = dev;
+	uv_timer_init(&s->loop, &dev->retire_timer);
+	dev->retire_timer.data = dev;
+	uv_timer_init(&s->loop, &dev->attach_timer);
+	dev->attach_timer.data = dev;
+}
+
 int sup_start(struct sup *s)
 {
 	struct err err = {0};
 	const struct config *c = s->cfg;
 	s->ndevices = c->ndevices;
 	s->devices = xalloc(s->ndevices, sizeof(*s->devices));
-	for (size_t i = 0; i < s->ndevices; i++) {
-		s->devices[i].cfg = &c->devices[i];
-		s->devices[i].sup = s;
-		uv_timer_init(&s->loop, &s->devices[i].restart_timer);
-		s->devices[i].restart_timer.data = &s->devices[i];
-		uv_timer_init(&s->loop, &s->devices[i].retire_timer);
-		s->devices[i].retire_timer.data = &s->devices[i];
-		uv_timer_init(&s->loop, &s->devices[i].attach_timer);
-		s->devices[i].attach_timer.data = &s->devices[i];
-	}
+	for (size_t i = 0; i < s->ndevices; i++)
+		sup_device_init(s, &s->devices[i], &c->devices[i]);
 	int r = runtime_create(&s->rt, c->name, longest_name(c), &err);
 	if (r < 0)
 		return fail("%s", err.msg);
@@ -189,7 +206,10 @@ int sup_start(struct sup *s)
 		return EXIT_USAGE;
 	}
 	vmconfig_make(&s->vmconfig, c, &s->backends, s->rt.dir, s->opt.no_reboot);
+	s->vm_msg = &s->vmconfig.msg;
 	r = spawn_hv(s, &err);
+	if (r == 0)
+		r = keep_lock(s, &err);
 	for (size_t i = 0; r == 0 && i < s->ndevices; i++)
 		r = sup_spawn_daemon(s, &s->devices[i], s->vmconfig.msg.devices[i]->token, &err);
 	backends_sent(&s->backends);
@@ -197,6 +217,10 @@ int sup_start(struct sup *s)
 		r = consoles_start(s, &err);
 	if (r == 0)
 		r = sup_cli_start(s, &err);
+	if (r == 0) {
+		sup_keep_helpers(s);
+		sup_save(s);
+	}
 	if (r < 0)
 		sup_end(s, EXIT_FAILED, "the VM could not start: %s", err.msg);
 	return 0;

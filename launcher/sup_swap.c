@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,13 +18,21 @@
 #include "launcher/sup.h"
 #include "proto/dock.h"
 
+enum { DIE_MS = 2000 };	  /* an adopted process that was killed */
 enum { RETIRE_MS = 500 }; /* a daemon that was replaced ends within this time, or is killed */
 
-void sup_process_end(struct sup_process *p)
+void sup_process_end(struct sup *s, struct sup_process *p)
 {
+	struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
 	if (!p->alive)
 		return;
-	kill(p->pid, SIGKILL);
+	sup_signal(p, SIGKILL);
+	if (p->adopted) {
+		poll(&pfd, 1, DIE_MS);
+		if (!sup_adopted_gone(s, p))
+			p->alive = false; /* SIGKILL has its effect some time */
+		return;
+	}
 	while (waitpid(p->pid, &p->status, 0) < 0 && errno == EINTR)
 		continue;
 	p->alive = false;
@@ -219,7 +228,7 @@ uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model
 				     : "the VM does not run");
 		return 0;
 	}
-	sup_process_end(&dev->standby); /* of a swap that failed */
+	sup_process_end(s, &dev->standby); /* of a swap that failed */
 	sup_process_fini(&dev->standby);
 	AUTO_FREE char *program = program_find(s, dev, model, err);
 	char **sets = program ? sets_merge(dev, args, nargs, err) : NULL;
@@ -234,7 +243,7 @@ uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model
 
 uint64_t sup_swap_attach(struct sup *s, struct sup_device *dev, unsigned wait_ms, struct err *err)
 {
-	sup_process_end(&dev->standby); /* of a swap that failed */
+	sup_process_end(s, &dev->standby); /* of a swap that failed */
 	sup_process_fini(&dev->standby);
 	dev->standby.name = dev->cfg->name;
 	/* Its program is not ours to know: after its death the one before it follows. */
@@ -250,19 +259,19 @@ static void start(struct sup *s, struct sup_device *dev)
 	if (sup_spawn_process(s, dev, &dev->standby, dev->swap_token, true, &err) < 0)
 		sup_hv_swap_cancel(s, dev->cfg->name, err.msg); /* its answer ends the swap */
 	dev->standby.judged = true;
+	sup_save(s);
 }
 
 static void retire_late(uv_timer_t *t)
 {
 	struct sup_device *dev = t->data;
-	if (dev->retired.alive)
-		kill(dev->retired.pid, SIGKILL);
+	sup_signal(&dev->retired, SIGKILL);
 }
 
 /* The standby has the device. */
-static void take_place(struct sup_device *dev)
+static void take_place(struct sup *s, struct sup_device *dev)
 {
-	sup_process_end(&dev->retired); /* of the swap before */
+	sup_process_end(s, &dev->retired); /* of the swap before */
 	sup_process_fini(&dev->retired);
 	sup_hand_drop(dev);
 	dev->retired = dev->proc;
@@ -297,16 +306,18 @@ bool sup_swap_reply(struct sup *s, struct sup_device *dev, const Outrigger__HvRe
 	}
 	dev->swap_id = 0;
 	if (!r->status) {
-		take_place(dev);
+		take_place(s, dev);
 	} else {
-		if (dev->standby.alive)
-			kill(dev->standby.pid, SIGKILL);
+		sup_signal(&dev->standby, SIGKILL);
 		sup_sets_free(dev->new_set);
 		dev->new_set = NULL;
 	}
+	sup_save(s);
 	if (by_hand)
 		sup_attach_over(dev, r->status ? r->error : NULL);
-	if (!dev->proc.alive && !dev->hand && !(by_hand && !r->status)) /* it died meanwhile: now it is known which one has to follow it */
+	if (!dev->proc.alive && !dev->hand &&
+	    !(by_hand &&
+	      !r->status)) /* it died meanwhile: now it is known which one has to follow it */
 		sup_died(s, dev);
 	return true;
 }
@@ -319,9 +330,8 @@ void sup_swap_died(struct sup *s, struct sup_device *dev)
 	AUTO_FREE char *tail = spawn_log_tail(dev->standby.log_path, 1, "");
 	tail[strcspn(tail, "\n")] = 0;
 	bool said = WIFEXITED(dev->standby.status) && WEXITSTATUS(dev->standby.status) && tail[0];
-	AUTO_FREE char *why =
-		xasprintf("the new daemon (%s, pid %d) ended with %s%s%s", dev->standby.program,
-			  dev->standby.pid, spawn_status_text(how, dev->standby.status),
-			  said ? ": " : "", said ? tail : "");
+	AUTO_FREE char *why = xasprintf(
+		"the new daemon (%s, pid %d) ended with %s%s%s", dev->standby.program,
+		dev->standby.pid, sup_how(&dev->standby, how), said ? ": " : "", said ? tail : "");
 	sup_hv_swap_cancel(s, dev->cfg->name, why);
 }

@@ -94,8 +94,11 @@ static void start_late(uv_timer_t *t)
 static void timeout_over(uv_timer_t *t)
 {
 	struct sup *s = t->data;
-	sup_end(s, EXIT_TIMEOUT, "guest stopped: the timeout of %.1f s ran out",
-		(double)s->cfg->timeout_ns / 1e9);
+	if (s->saved)
+		sup_end(s, EXIT_TIMEOUT, "guest stopped: its timeout ran out");
+	else
+		sup_end(s, EXIT_TIMEOUT, "guest stopped: the timeout of %.1f s ran out",
+			(double)s->cfg->timeout_ns / 1e9);
 }
 
 static void timers_start(struct sup *s)
@@ -106,9 +109,14 @@ static void timers_start(struct sup *s)
 		uv_timer_init(&s->loop, all[i]);
 		all[i]->data = s;
 	}
-	uv_timer_start(&s->start_timer, start_late, SUP_START_MS, 0);
-	if (s->cfg->timeout_ns)
-		uv_timer_start(&s->timeout_timer, timeout_over, s->cfg->timeout_ns / 1000000 + 1,
+}
+
+void sup_timeout_start(struct sup *s)
+{
+	uint64_t now = clock_now_ns();
+	if (s->timeout_at_ns)
+		uv_timer_start(&s->timeout_timer, timeout_over,
+			       s->timeout_at_ns > now ? (s->timeout_at_ns - now) / 1000000 + 1 : 0,
 			       0);
 }
 
@@ -148,10 +156,17 @@ static void sup_fini(struct sup *s)
 		sup_sets_free(dev->new_set);
 	}
 	fd_close(&s->launch_fd);
+	fd_close(&s->adopted_epoll);
 	free(s->devices);
 	free(s->consoles);
 	free(s->cli_config);
 	free(s->config_path);
+	if (s->saved) {
+		config_fini(&s->saved_cfg);
+		free(s->saved_models);
+		ctl_free(&s->saved->base);
+	}
+	free(s);
 }
 
 static void drain_tick(uv_check_t *h)
@@ -159,37 +174,65 @@ static void drain_tick(uv_check_t *h)
 	sup_check_done(h->data);
 }
 
-int supervise(const struct config *c, const struct models *m, const struct run_options *o)
+static struct sup *sup_create(const struct models *m, const struct run_options *o)
 {
 	struct sup *s = xalloc(1, sizeof(*s));
-	s->cfg = c;
 	s->models = m;
 	s->opt = *o;
-	s->rt.lock_fd = s->launch_fd = -1;
+	s->rt.lock_fd = s->rt.sup_fd = s->launch_fd = s->adopted_epoll = -1;
 	s->front.epoll_fd = -1;
-	time_t now = time(NULL);
-	struct tm tm;
-	strftime(s->started, sizeof(s->started), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	setenv("UV_THREADPOOL_SIZE", "1", 0); /* it only writes standard output */
 	ctl_setup();
 	uv_loop_init(&s->loop);
 	signals_start(s);
 	timers_start(s);
+	return s;
+}
+
+/* To the end of the VM. Returns the exit code. */
+static int sup_run(struct sup *s)
+{
 	uv_check_t check; /* the console's last bytes leave by callbacks: look after each turn of
 			     the loop */
 	uv_check_init(&s->loop, &check);
 	check.data = s;
 	uv_check_start(&check, drain_tick);
-	int code = sup_start(s);
-	if (code == 0) {
-		sup_hv_connect(s);
-		sup_check_done(s);
-		uv_run(&s->loop, UV_RUN_DEFAULT);
-		code = s->exit_code;
-		term_restore();
-		sup_tell(s, "%s", s->reason);
-	}
+	sup_check_done(s);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	term_restore();
+	sup_tell(s, "%s", s->reason);
+	int code = s->exit_code;
 	sup_fini(s);
-	free(s);
 	return code;
+}
+
+int supervise(const struct config *c, const struct models *m, const struct run_options *o)
+{
+	struct sup *s = sup_create(m, o);
+	time_t now = time(NULL);
+	struct tm tm;
+	s->cfg = c;
+	strftime(s->started, sizeof(s->started), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+	if (c->timeout_ns)
+		s->timeout_at_ns = clock_now_ns() + c->timeout_ns;
+	uv_timer_start(&s->start_timer, start_late, SUP_START_MS, 0);
+	sup_timeout_start(s);
+	int code = sup_start(s);
+	if (code) {
+		sup_fini(s);
+		return code;
+	}
+	sup_hv_connect(s);
+	return sup_run(s);
+}
+
+int supervise_adopt(const char *vm, const struct models *m, const struct run_options *o)
+{
+	struct sup *s = sup_create(m, o);
+	int code = sup_adopt(s, vm);
+	if (code) {
+		sup_fini(s);
+		return code;
+	}
+	return sup_run(s);
 }

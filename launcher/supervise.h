@@ -18,3 +18,7 @@ struct run_options {
 /** supervise - runs the VM to its end; the caller's config and models are borrowed. Returns the
  * exit code. */
 int supervise(const struct config *c, const struct models *m, const struct run_options *o);
+
+/** supervise_adopt - becomes the supervisor of the running VM @vm, whose own is gone, to its end. Returns the exit code, as
+ * supervise() would; 1 if it cannot be adopted. */
+int supervise_adopt(const char *vm, const struct models *m, const struct run_options *o);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include "base/fd.h"
 #include "launcher/client.h"
+#include "launcher/runtime.h"
 #include "launcher/term.h"
 #include "launcher/verbs.h"
 #include "proto/ctl.h"
@@ -126,7 +127,8 @@ static int console(const struct args *a)
 	struct err err = {0};
 	sigset_t awake;
 	signals_start(&awake);
-	AUTO_FREE char *vm = client_vm(a->noperands ? a->operand[0] : NULL, NULL, &err);
+	AUTO_FREE char *base = NULL;
+	AUTO_FREE char *vm = client_vm(a->noperands ? a->operand[0] : NULL, &base, &err);
 	Outrigger__CliReply *reply = NULL;
 	if (!vm ||
 	    client_ask(vm, "console", a->noperands > 1 ? a->operand[1] : NULL, &reply, &err) < 0)
@@ -144,10 +146,14 @@ static int console(const struct args *a)
 	resized = 1; /* told at the beginning, and whenever it changes */
 	int gone = pump(sock, raw, vm, device ? device + strlen("/console.") : "", &awake);
 	term_restore();
-	if (raw)
-		fprintf(stderr, "\noutrigger: %s\n",
-			gone ? "the VM ended" : "left the console; the VM goes on");
-	return ended ? 128 + (int)ended : EXIT_DONE;
+	bool orphan = gone && runtime_orphaned(base, vm, true);
+	if (raw || orphan)
+		fprintf(stderr, "%soutrigger: %s\n", raw ? "\n" : "",
+			orphan ? "the VM's supervisor has ended; the VM goes on, `outrigger "
+				 "console` again shows it"
+			: gone ? "the VM ended"
+			       : "left the console; the VM goes on");
+	return ended ? 128 + (int)ended : orphan ? EXIT_FAILED : EXIT_DONE;
 }
 
 const struct verb verb_console = {

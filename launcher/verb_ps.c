@@ -37,11 +37,14 @@ static void text_vm(const Outrigger__CliReply *r, const Outrigger__VmConfig *cfg
 {
 	const Outrigger__VmStatus *vm = r->vm;
 	char mem[32];
-	sb_addf(out, "%s: %s, engine %s, %zu CPU%s, %s, supervisor pid %d, %s\n", r->vm_name,
-		vm->state, vm->engine[0] ? vm->engine : "-",
+	char sup[32] = "no supervisor";
+	if (r->supervisor_pid)
+		snprintf(sup, sizeof(sup), "supervisor pid %d", r->supervisor_pid);
+	sb_addf(out, "%s: %s, engine %s, %zu CPU%s, %s, %s, %s\n", r->vm_name, vm->state,
+		vm->engine[0] ? vm->engine : "-",
 		vm->n_vcpu_exits ? vm->n_vcpu_exits : (size_t)(cfg ? cfg->cpus : 0),
-		vm->n_vcpu_exits > 1 ? "s" : "", text_size_format(mem, r->memory_bytes),
-		r->supervisor_pid, r->config);
+		vm->n_vcpu_exits > 1 ? "s" : "", text_size_format(mem, r->memory_bytes), sup,
+		r->config);
 	sb_addf(out, "  %-12s %8s %-14s %-11s %-10s %-4s %9s %9s %9s %9s %9s %6s %6s\n", "NAME",
 		"PID", "MODEL", "STATE", "ADDRESS", "IRQ", "FWD-READ", "FWD-WRITE", "POSTED",
 		"SHADOW", "REQUESTS", "IN", "OUT");
@@ -68,8 +71,8 @@ static void text_vm(const Outrigger__CliReply *r, const Outrigger__VmConfig *cfg
 		if (d->why[0])
 			sb_addf(out, "  %-12s   %s\n", "", text_printable(d->why));
 		if (d->restarts)
-			sb_addf(out, "  %-12s   restarts: %u, of them %u of at most %u in a row\n", "",
-				d->restarts, d->restarts_in_row, d->restart_limit);
+			sb_addf(out, "  %-12s   restarts: %u, of them %u of at most %u in a row\n",
+				"", d->restarts, d->restarts_in_row, d->restart_limit);
 	}
 }
 
@@ -127,7 +130,7 @@ static void json_vm(struct json *j, const Outrigger__CliReply *r, const Outrigge
 	json_u64(j, "uptime_ns", vm->uptime_ns);
 	json_u64(j, "memory", r->memory_bytes);
 	json_u64(j, "cpus", cfg ? cfg->cpus : vm->n_vcpu_exits);
-	json_i64(j, "supervisor_pid", r->supervisor_pid);
+	json_i64(j, "supervisor_pid", r->supervisor_pid); /* 0: unsupervised */
 	json_open(j, "hv", '{');
 	json_i64(j, "pid", r->hv_pid);
 	json_u64(j, "exits", sum(vm->vcpu_exits, vm->n_vcpu_exits));
@@ -141,11 +144,11 @@ static void json_vm(struct json *j, const Outrigger__CliReply *r, const Outrigge
 	json_close(j, '}');
 }
 
-static int show(const char *vm, struct json *j, struct sb *out)
+static int show(const char *base, const char *vm, struct json *j, struct sb *out)
 {
 	struct err err = {0};
 	Outrigger__CliReply *r = NULL;
-	if (client_ask(vm, "status", NULL, &r, &err) < 0)
+	if (client_status(base, vm, &r, &err) < 0)
 		return fail("%s", err.msg);
 	Outrigger__VmConfig *cfg = client_config(r);
 	if (j)
@@ -179,7 +182,7 @@ static int ps(const struct args *a)
 			continue;
 		if (names_only)
 			sb_addf(&out, "%s\n", names[i]);
-		else if (show(names[i], json ? &j : NULL, &out) != EXIT_DONE)
+		else if (show(base, names[i], json ? &j : NULL, &out) != EXIT_DONE)
 			code = EXIT_FAILED;
 	}
 	if (json)
@@ -204,6 +207,8 @@ const struct verb verb_ps = {
 		"accesses by their way: forwarded reads and writes, posted writes, shadow reads; "
 		"and "
 		"the device's traffic:\n"
-		"requests done, bytes to the guest and from it.",
+		"requests done, bytes to the guest and from it. A VM whose supervisor was killed "
+		"goes "
+		"on and is called unsupervised: see `outrigger adopt`.",
 	.fn = ps,
 };

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "base/fd.h"
 #include "launcher/config_args.h"
+#include "launcher/detach.h"
 #include "launcher/supervise.h"
 #include "launcher/verbs.h"
 
@@ -20,42 +17,19 @@ static const struct option_def options[] = {
 	OPTIONS_END,
 };
 
-/* The starting process of --detach: waits until the VM runs or has failed. */
-static int detach_wait(int fd, pid_t child, const char *name)
-{
-	char c;
-	ssize_t n;
-	int status;
-	do
-		n = read(fd, &c, 1);
-	while (n < 0 && errno == EINTR);
-	if (n == 1) {
-		printf("%s running, supervisor pid %d\n", name, child);
-		return EXIT_DONE;
-	}
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
-	return code ? code : EXIT_FAILED;
-}
+/** struct job - what the background does. */
+struct job {
+	const struct config *config;
+	const struct models *models;
+	struct run_options *o;
+};
 
-static int run_detached(const struct config *c, const struct models *m, struct run_options *o)
+static int supervise_job(void *arg, int ready_fd)
 {
-	int p[2];
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return fail("cannot make a pipe: %s", strerror(errno));
-	pid_t pid = fork();
-	if (pid < 0)
-		return fail("cannot start the supervisor: %s", strerror(errno));
-	if (pid > 0) {
-		close(p[1]);
-		return detach_wait(p[0], pid, c->name);
-	}
-	close(p[0]);
-	setsid();
-	o->ready_fd = p[1];
-	o->detached = true;
-	exit(supervise(c, m, o));
+	const struct job *j = arg;
+	j->o->ready_fd = ready_fd;
+	j->o->detached = true;
+	return supervise(j->config, j->models, j->o);
 }
 
 static int run(const struct args *a)
@@ -80,8 +54,10 @@ static int run(const struct args *a)
 			a->verb,
 			"--console stdio does not go with --detach; use `outrigger console` later");
 	int code = config_from_args(&c, &m, a);
+	struct job j = {&c, &m, &o};
 	if (code == 0)
-		code = detach ? run_detached(&c, &m, &o) : supervise(&c, &m, &o);
+		code = detach ? detach_run(c.name, "running", supervise_job, &j)
+			      : supervise(&c, &m, &o);
 	config_fini(&c);
 	models_fini(&m);
 	return code;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/fd.h"
 #include "launcher/client.h"
+#include "launcher/orphan.h"
 #include "launcher/runtime.h"
 #include "launcher/verbs.h"
 #include "proto/ctl.h"
@@ -32,6 +33,15 @@ static int wait_gone(pid_t pid)
 	return r == 1 ? 0 : -ETIMEDOUT;
 }
 
+static int stop_orphan(const char *base, const char *vm, bool force)
+{
+	struct err err = {0};
+	if (orphan_stop(base, vm, force, &err) < 0)
+		return fail("%s", err.msg);
+	runtime_list_free(runtime_list(base)); /* removes its folder */
+	return EXIT_DONE;
+}
+
 static int stop(const struct args *a)
 {
 	struct err err = {0};
@@ -40,7 +50,11 @@ static int stop(const struct args *a)
 	Outrigger__CliReply *reply = NULL;
 	if (!vm)
 		return fail("%s", err.msg);
+	if (runtime_orphaned(base, vm, false))
+		return stop_orphan(base, vm, args_flag(a, "force"));
 	int r = client_ask(vm, "stop", args_flag(a, "force") ? "force" : NULL, &reply, &err);
+	if (r < 0 && runtime_orphaned(base, vm, false))
+		return stop_orphan(base, vm, args_flag(a, "force"));
 	if (r < 0)
 		return runtime_alive(base, vm) ? fail("%s", err.msg) : EXIT_DONE;
 	pid_t pid = reply->supervisor_pid;

@@ -182,7 +182,7 @@ int vmconfig_send(const struct vmconfig *v, int sock, struct err *err)
 	AUTO_FD mem = memfd_create("outrigger-config", MFD_CLOEXEC);
 	if (mem < 0 || fd_write_all(mem, buf, len) < 0)
 		return err_set(err, errno, "cannot make the config's memfd: %s", strerror(errno));
-	struct launch_packet packet = {LAUNCH_MAGIC, LAUNCH_VERSION, (uint32_t)len, v->nfds};
+	struct launch_header packet = {LAUNCH_MAGIC, LAUNCH_VERSION, (uint32_t)len, v->nfds};
 	AUTO_FREE int *fds = xalloc(v->nfds + 1, sizeof(*fds));
 	fds[0] = mem;
 	for (unsigned i = 0; i < v->nfds; i++)

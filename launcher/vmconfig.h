@@ -3,6 +3,7 @@
 /* The resolved config as the message that hv gets, and the way it gets there. */
 #include "launcher/backend.h"
 #include "launcher/config.h"
+#include "proto/launch.h"
 
 /** struct vmconfig - a VmConfig and all it points to. */
 struct vmconfig {
@@ -10,14 +11,6 @@ struct vmconfig {
 	int *fds; /* those that *_fd_index refer to, borrowed from the backends */
 	unsigned nfds;
 	struct vmconfig_parts *parts;
-};
-
-/** LAUNCH_MAGIC - first word of the packet that starts hv: descriptor 0 is a memfd with the packed
- * VmConfig, the following ones are those that its *_fd_index count from 0. */
-#define LAUNCH_MAGIC 0x48434c4fu /* "OLCH" read little-endian */
-#define LAUNCH_VERSION 1u
-struct launch_packet {
-	uint32_t magic, version, config_len, nfds; /* nfds: without the memfd */
 };
 
 /** vmconfig_make - fills @v from @c and @b (both borrowed, must outlive it). Makes the tokens. */

@@ -39,6 +39,8 @@ static void tune_process(void)
 		pthread_attr_destroy(&attr);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	/* The kernel's word to a stopped process group whose launcher has died. */
+	signal(SIGHUP, SIG_IGN);
 }
 
 static int serve(const struct dm_class *cls, const struct daemon_args *args)

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -370,6 +371,8 @@ static int dock(struct daemon *d, const struct daemon_args *args, struct dock_re
 	if (fd < 0)
 		return fd;
 	d->dock_fd = fd;
+	/* Until now we would have died with whoever started us; from now on we live as long as hv does. */
+	prctl(PR_SET_PDEATHSIG, 0);
 	d->epoch = reply->epoch;
 	snprintf(d->device, sizeof(d->device), "%.*s", LIMIT_NAME, reply->device);
 	log_init(d->device);

@@ -62,7 +62,7 @@ boot_failed() {
 	timeout 10 "$O" ps boots 2>&1
 	timeout 10 "$O" stats boots 2>&1 | grep -v ' 0$'
 	echo "---"
-	kill -9 "$sup" 2>/dev/null
+	timeout 20 "$O" stop --force boots 2>/dev/null || kill -9 "$sup" 2>/dev/null
 	wait "$sup" 2>/dev/null
 }
 

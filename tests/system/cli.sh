@@ -11,7 +11,7 @@ has "$tmp/out" "Exit codes: 0"
 cp "$tmp/out" "$tmp/help"
 run 0 "$O" --version
 has "$tmp/out" "outrigger "
-for verb in run ps stop console stats top inspect models check doctor completion man; do
+for verb in run ps stop adopt console stats top inspect models check doctor completion man; do
 	has "$tmp/help" "  $verb "
 	run 0 "$O" $verb --help
 	has "$tmp/out" "Usage: outrigger $verb"

@@ -93,7 +93,8 @@ wait_end() {
 	else
 		bad "the VM did not end within ${2:-$boot_deadline} s; its end:"
 		tail -n 25 "$console"
-		kill -9 "$sup"
+		kill "$sup"
+		timeout 10 tail --pid="$sup" -s 0.1 -f /dev/null || kill -9 "$sup"
 		wait "$sup"
 	fi
 	exec 8>&-

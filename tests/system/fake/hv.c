@@ -156,6 +156,18 @@ static void set_control(const Outrigger__HvRequest *q)
 	ctl_send(hv.ctl, &m.base, 1000);
 }
 
+/* Something to keep, which we do not; or its end, which is ours. */
+static void launcher_says(void)
+{
+	struct launch_packet p;
+	int fds[LAUNCH_KEEP_FDS];
+	unsigned n;
+	if (fdpass_recv(hv.launch_fd, &p, sizeof(p), fds, LAUNCH_KEEP_FDS, &n) <= 0)
+		exit(0);
+	while (n)
+		close(fds[--n]);
+}
+
 /* Handles what has come; waits up to @ms. */
 static void turn(int ms)
 {
@@ -165,7 +177,7 @@ static void turn(int ms)
 		p[2 + i] = (struct pollfd){.fd = hv.peers[i], .events = POLLIN};
 	poll(p, (nfds_t)(2 + hv.npeers), ms);
 	if (p[1].revents)
-		exit(0);
+		launcher_says();
 	for (int i = 0; i < hv.npeers; i++)
 		if (p[2 + i].revents)
 			fd_close(&hv.peers[i]);
@@ -257,7 +269,7 @@ static void word(const char *w)
 
 static void receive_config(int fd)
 {
-	struct launch_packet p;
+	struct launch_header p;
 	unsigned n;
 	if (fdpass_recv(fd, &p, sizeof(p), hv.fds, 128, &n) != sizeof(p) ||
 	    p.magic != LAUNCH_MAGIC || p.nfds + 1 != n)

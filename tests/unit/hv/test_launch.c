@@ -65,7 +65,7 @@ static void broken_packet_is_refused(void **state)
 	struct launch_header h = good;
 	int fds[] = {config_fd(&h.config_len), 1};
 	uint32_t len = h.config_len;
-	h.version = 2;
+	h.version++;
 	assert_true(exchange(&h, sizeof(h), fds, 1, &l, &err) < 0);
 	h = good;
 	h.config_len = len;

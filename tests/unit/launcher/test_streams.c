@@ -104,8 +104,8 @@ static void bench_make(struct bench *b)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv), 0);
 	b->device = sv[0];
 	uv_loop_init(&b->loop);
-	assert_int_equal(console_start(&b->console, &b->loop, "u", &sv[1], b->log, b->sock, &err),
-			 0);
+	int fds[CONSOLE_FDS] = {sv[1], -1, -1};
+	assert_int_equal(console_start(&b->console, &b->loop, "u", fds, b->log, b->sock, &err), 0);
 }
 
 static void bench_end(struct bench *b)
