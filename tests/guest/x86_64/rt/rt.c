@@ -109,6 +109,9 @@ void power_off(void)
 		;
 	out16(0x604, 5u << 10 | 1u << 13);
 	out16(0x604, 1u << 13); /* QEMU's board has another sleep type for it */
+	/* QEMU's takes effect a little later, from another thread. */
+	for (uint64_t end = rdtsc() + 5000000000ull; rdtsc() < end;)
+		__asm__ volatile("pause");
 }
 
 void done(void)
