@@ -313,7 +313,7 @@ uint64_t port_shadow_read(const struct port_producer *pp, uint32_t offset, unsig
 
 /* ---- the daemon's side ---------------------------------------------------------------------- */
 
-int port_attach(struct port_consumer *pc, void *map, size_t size, uint32_t epoch, uint64_t head)
+int port_open(struct port_consumer *pc, void *map, size_t size, uint32_t epoch)
 {
 	struct port *p = map;
 	if (size < port_size(0))
@@ -330,11 +330,27 @@ int port_attach(struct port_consumer *pc, void *map, size_t size, uint32_t epoch
 		.vcpus = h.vcpus,
 		.lines = h.lines,
 		.shadow_pages = h.shadow_pages,
-		.head = head == UINT64_MAX ? atomic_load(&p->consumer.head) : head,
+		.head = atomic_load(&p->consumer.head),
 	};
+	return 0;
+}
+
+void port_claim(struct port_consumer *pc)
+{
+	struct port *p = pc->port;
 	atomic_store(&p->consumer.head, pc->head);
-	atomic_store(&p->consumer.epoch, epoch);
+	atomic_store(&p->consumer.epoch, pc->epoch);
 	atomic_store(&p->consumer.state, PORT_AWAKE);
+}
+
+int port_attach(struct port_consumer *pc, void *map, size_t size, uint32_t epoch, uint64_t head)
+{
+	int rc = port_open(pc, map, size, epoch);
+	if (rc)
+		return rc;
+	if (head != UINT64_MAX)
+		pc->head = head;
+	port_claim(pc);
 	return 0;
 }
 

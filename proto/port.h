@@ -365,6 +365,10 @@ struct port_consumer {
  * consumer at entry @head (from the committed state; UINT64_MAX: where the port's head stands) and
  * becomes AWAKE. 0, -EPROTO: not a port of this version. */
 int port_attach(struct port_consumer *pc, void *map, size_t size, uint32_t epoch, uint64_t head);
+/** port_open / port_claim - its two halves: the checks, which leave the port as it is (@pc->head: the port's), and the taking
+ * over, at @pc->head. */
+int port_open(struct port_consumer *pc, void *map, size_t size, uint32_t epoch);
+void port_claim(struct port_consumer *pc);
 
 /** port_peek - copies the next entry to *@ret if one is published. Does not consume it. */
 bool port_peek(struct port_consumer *pc, struct port_entry *ret);

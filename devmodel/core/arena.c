@@ -92,15 +92,25 @@ const struct state_reply *arena_reply(const struct arena *a)
 	return reply_of(a, !a->work);
 }
 
-void arena_commit(struct arena *a, uint64_t head)
+void arena_flip(struct arena *a, uint64_t head)
+{
+	atomic_store_explicit(&a->seg->commit, head << 1 | a->work, memory_order_release);
+	a->dm->commits++;
+}
+
+void arena_sync(struct arena *a)
 {
 	unsigned good = a->work;
-	atomic_store_explicit(&a->seg->commit, head << 1 | good, memory_order_release);
 	a->work = !good;
-	a->dm->commits++;
 	dm_arena_sync(a->dm, a->copy[a->work], a->copy[good]);
 	*reply_of(a, a->work) = *reply_of(a, good);
 	dm_bind(a->dm, a->copy[a->work]);
+}
+
+void arena_commit(struct arena *a, uint64_t head)
+{
+	arena_flip(a, head);
+	arena_sync(a);
 }
 
 uint64_t arena_head(const struct arena *a)

@@ -35,6 +35,9 @@ const struct state_reply *arena_reply(const struct arena *a);
 
 /** arena_commit - the working copy is good, up to ring entry @head. */
 void arena_commit(struct arena *a, uint64_t head);
+/** arena_flip / arena_sync - its two halves: the store that commits, and a working copy for what comes next. */
+void arena_flip(struct arena *a, uint64_t head);
+void arena_sync(struct arena *a);
 
 /** arena_discard - the working copy becomes what was committed last. */
 void arena_discard(struct arena *a);

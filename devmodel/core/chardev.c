@@ -176,7 +176,9 @@ static bool run_output(struct chardev *c, uint64_t tag)
 		size_t n = dm_output_peek(c->srv->dm, c->channel, &p);
 		if (!n)
 			break;
+		server_step(c->srv, "write");
 		ssize_t w = write(c->fd, p, n);
+		server_step(c->srv, "written");
 		if (w < 0) {
 			write_failed(c, errno, tag);
 			continue;
@@ -216,7 +218,9 @@ static bool run_input(struct chardev *c, uint64_t tag)
 		size_t room = dm_input_room(c->srv->dm, c->channel);
 		if (!room)
 			break;
+		server_step(c->srv, "read");
 		ssize_t n = read(c->fd, buf, room < sizeof(buf) ? room : sizeof(buf));
+		server_step(c->srv, "taken");
 		if (n <= 0) {
 			read_ended(c, n, tag);
 			continue;

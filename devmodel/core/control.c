@@ -67,16 +67,19 @@ bool control_hand_over(struct daemon *d)
 	if (d->host && h->settled && !h->settled(d->host))
 		return false;
 	d->hand_over = 0;
+	step_at("save");
 	int rc = dm_save(d->dm, &buf, &len);
 	if (rc) {
 		reply_error(d, id, strerror(-rc));
 		return true;
 	}
 	d->handed_over = true;
+	step_at("hand");
 	m.kind_case = OUTRIGGER__FROM_DAEMON__KIND_HANDED_OVER;
 	m.handed_over.data = buf;
 	m.handed_over.len = len;
 	reply(d, id, &m);
+	step_at("handed");
 	free(buf);
 	return true;
 }

@@ -51,6 +51,10 @@ static int serve(const struct dm_class *cls, const struct daemon_args *args)
 	for (unsigned i = 0; i < sizeof(d.fds) / sizeof(d.fds[0]); i++)
 		d.fds[i] = -1;
 	tune_process();
+	if (steps_arm()) {
+		log_err("OUTRIGGER_KILL_AT is not STEP:N");
+		return 1;
+	}
 	int rc = link_up(&d, args, &err);
 	if (rc)
 		log_err("%s", err.msg);

@@ -488,8 +488,10 @@ static int bring_up(struct daemon *d, const struct daemon_args *args, struct err
 				   err);
 	if (!rc)
 		d->srv.bell = m.bell;
+	step_at("say");
 	if (!rc)
 		rc = say_serving(d, !args->no_sandbox, err);
+	step_at("said");
 	malloc_trim(0);
 	return rc;
 }

@@ -103,7 +103,10 @@ const struct dm_env daemon_env = {.now_ns = env_now,
 static void run_timers(struct daemon *d)
 {
 	uint64_t next = dm_timers_next(d->dm);
-	if (next != UINT64_MAX && env_now(d) >= next && dm_timers_run(d->dm, env_now(d)))
+	if (next == UINT64_MAX || env_now(d) < next)
+		return;
+	step_at("timer");
+	if (dm_timers_run(d->dm, env_now(d)))
 		server_commit(&d->srv);
 }
 
@@ -135,7 +138,9 @@ static bool run_queues(struct daemon *d)
 {
 	/* Before a hand-over what is with the host comes back, and nothing new goes there. */
 	bool did = !d->hand_over && server_doorbells(&d->srv);
+	step_at("host");
 	if (d->host && d->cls->host->run(d->host)) {
+		step_at("hosted");
 		server_commit(&d->srv);
 		did = true;
 	}
@@ -154,6 +159,7 @@ static bool spin_busy(struct daemon *d)
 		if (waiting_spin(&d->wait, &d->srv.port, BUSY_LOOK_NS))
 			return true;
 		if (d->cls->host->run(d->host)) {
+			step_at("hosted");
 			server_commit(&d->srv);
 			return true;
 		}

@@ -6,12 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static inline void step(struct server *s, const char *name)
-{
-	if (__builtin_expect(s->step != NULL, 0))
-		s->step(s->step_ctx, name);
-}
-
 static inline void count(_Atomic uint64_t *c, uint64_t n)
 {
 	/* One writer: a plain increment, made of atomic halves so that readers never see a torn word. */
@@ -27,21 +21,38 @@ static void shadow_store(void *ctx, uint32_t offset, unsigned width, uint64_t va
 		record_shadow(s->dm, offset, width, value);
 }
 
-/* Line words follow the committed arena. Returns true if one changed. */
-static bool publish_lines(struct server *s)
+/*
+ * Line words follow the committed arena: what falls before the shadow registers, what rises after them. So a driver that
+ * takes an interrupt finds in the shadow page what it is about, also when we are killed in between and the next daemon takes
+ * its time; an interrupt that comes a little after its status bit is only late. Both return true if a line changed.
+ */
+static bool lines_fall(struct server *s)
 {
 	struct dm_hdr *h = s->dm->hdr;
 	bool changed = false;
 	for (unsigned i = 0; i < s->dm->cls->irqs && i < s->port.lines; i++) {
-		changed |= port_line_set(&s->port, i, h->levels >> i & 1);
+		if (!(h->levels >> i & 1))
+			changed |= port_line_set(&s->port, i, false);
+		if (h->forget >> i & 1)
+			changed |= port_line_forget(&s->port, i);
+	}
+	h->forget = 0;
+	return changed;
+}
+
+static bool lines_rise(struct server *s)
+{
+	struct dm_hdr *h = s->dm->hdr;
+	bool changed = false;
+	for (unsigned i = 0; i < s->dm->cls->irqs && i < s->port.lines; i++) {
+		if (h->levels >> i & 1)
+			changed |= port_line_set(&s->port, i, true);
 		uint32_t have =
 			atomic_load_explicit(&s->port.port->line[i].edges, memory_order_relaxed);
 		for (; have != h->edges[i]; have++, changed = true)
 			port_line_pulse(&s->port, i);
 		/* The working copy forgets them now, the committed one with the next commit: a crash in
 		 * between raises them once more, which a driver cannot tell from another event. */
-		if (h->forget >> i & 1)
-			changed |= port_line_forget(&s->port, i);
 		if (h->events[i]) {
 			changed |= port_line_event(&s->port, i, h->events[i]);
 			count(&s->port.port->io.events, 1);
@@ -50,18 +61,28 @@ static bool publish_lines(struct server *s)
 			h->events[i] = 0;
 		}
 	}
-	h->forget = 0;
 	return changed;
+}
+
+static void commit(struct server *s, uint64_t head)
+{
+	server_step(s, "commit");
+	arena_flip(&s->arena, head);
+	server_step(s, "flip");
+	arena_sync(&s->arena);
 }
 
 static void publish(struct server *s, bool forwarded)
 {
-	/* Lines first: a vCPU that sees the new value of a register in the shadow page then finds its line changed, too. */
-	if (publish_lines(s)) {
+	server_step(s, "publish");
+	bool changed = lines_fall(s);
+	server_step(s, "shadow");
+	dm_shadow_refresh(s->dm, false, shadow_store, s);
+	server_step(s, "rise");
+	if (lines_rise(s) || changed) {
 		s->lines_changed = true;
 		s->kick_due |= !forwarded;
 	}
-	dm_shadow_refresh(s->dm, false, shadow_store, s);
 }
 
 static void publish_errors(struct server *s)
@@ -80,25 +101,24 @@ static void serve_one(struct server *s, const struct port_entry *e)
 	uint32_t status;
 	uint64_t data;
 	record_sync(s->dm);
-	step(s, "serve");
+	server_step(s, "serve");
 	bool dirty = dm_serve(s->dm, e, &status, &data);
 	if (dirty) {
 		if (forwarded)
 			arena_reply_set(&s->arena, e->seq, e->vcpu, status, data);
-		step(s, "commit");
-		arena_commit(&s->arena, e->seq);
-		step(s, "publish");
+		commit(s, e->seq);
 		publish(s, forwarded);
 	}
 	publish_errors(s);
-	step(s, "complete");
+	server_step(s, "complete");
 	if (forwarded)
 		port_complete(&s->port, e, status, data);
 	/* The vCPU goes on already. */
 	if (__builtin_expect(s->dm->rec_on, 0))
 		record_request(s->dm, e, status, data, dirty);
-	step(s, "consume");
+	server_step(s, "consume");
 	port_consume(&s->port);
+	server_step(s, "consumed");
 }
 
 unsigned server_run(struct server *s, unsigned max)
@@ -120,7 +140,7 @@ bool server_doorbells(struct server *s)
 	if (!s->doorbells)
 		return false;
 	count(&s->port.port->io.doorbells, 1);
-	step(s, "serve");
+	server_step(s, "rung");
 	while (s->doorbells) {
 		unsigned i = (unsigned)__builtin_ctzll(s->doorbells);
 		s->doorbells &= s->doorbells - 1;
@@ -134,6 +154,7 @@ bool server_work(struct server *s)
 {
 	if (!dm_work(s->dm))
 		return false;
+	server_step(s, "worked");
 	server_commit(s);
 	return true;
 }
@@ -160,9 +181,7 @@ void server_depth(struct server *s, unsigned n)
 
 void server_commit(struct server *s)
 {
-	step(s, "commit");
-	arena_commit(&s->arena, arena_head(&s->arena));
-	step(s, "publish");
+	commit(s, arena_head(&s->arena));
 	publish(s, false);
 	publish_errors(s);
 	if (__builtin_expect(s->dm->rec_on, 0))
@@ -172,8 +191,9 @@ void server_commit(struct server *s)
 
 void server_republish(struct server *s)
 {
+	bool changed = lines_fall(s);
 	dm_shadow_refresh(s->dm, true, shadow_store, s);
-	if (publish_lines(s))
+	if (lines_rise(s) || changed)
 		s->lines_changed = s->kick_due = true;
 }
 
@@ -192,6 +212,7 @@ void server_kick(struct server *s, bool all)
 	if (s->irq_fd < 0)
 		return;
 	uint64_t one = 1;
+	server_step(s, "kick");
 	ssize_t n = write(s->irq_fd, &one, sizeof(one));
 	if (n == (ssize_t)sizeof(one)) {
 		s->lines_changed = false;
@@ -230,17 +251,43 @@ static void repeat_answer(struct server *s)
 		port_complete(&s->port, &e, r->status, r->data);
 }
 
+/* The port is ours: publishes everything. @resumed: we go on from a state, @crashed: the daemon before us may have been
+ * between the commit of a request and its answer. */
+static void enter(struct server *s, bool resumed, bool crashed)
+{
+	dm_shadow_layout(s->dm, s->port.shadow_pages);
+	server_step(s, "republish");
+	server_republish(s);
+	server_step(s, "adopt");
+	adopt_answers(s);
+	server_step(s, "repeat");
+	if (crashed)
+		repeat_answer(s);
+	record_sync(s->dm);
+	server_step(s, "resume");
+	if (resumed && s->dm->cls->doorbell) {
+		/* What the daemon before us had taken and not done yet: ask everybody. */
+		s->doorbells = UINT64_MAX;
+		dm_resume(s->dm);
+		server_commit(s);
+	}
+	server_step(s, "entered");
+	s->kick_due |= port_lines_unseen(&s->port);
+}
+
 int server_attach(struct server *s, struct dm *dm, void *port, size_t port_size, uint32_t epoch,
 		  void *state, size_t state_size, uint32_t build_id, int irq_fd, bool *ret_resumed,
 		  struct err *err)
 {
-	*s = (struct server){.dm = dm, .irq_fd = irq_fd};
+	*s = (struct server){.dm = dm, .irq_fd = irq_fd, .step = step_hook};
+	server_step(s, "attach");
 	if (port_attach(&s->port, port, port_size, epoch, UINT64_MAX))
 		return err_set(err, EPROTO, "not a port of version %u", PORT_VERSION);
 	int rc = arena_open(&s->arena, dm, state, state_size, build_id, s->port.head, ret_resumed,
 			    err);
 	if (rc)
 		return rc;
+	server_step(s, "attached");
 	/* Pure reads move the ring's head without a commit, a crash after a commit leaves it behind. */
 	uint64_t head = arena_head(&s->arena);
 	if (*ret_resumed && (int64_t)(head - s->port.head) > 0)
@@ -250,19 +297,7 @@ int server_attach(struct server *s, struct dm *dm, void *port, size_t port_size,
 			dm->hdr->edges[i] = atomic_load(&s->port.port->line[i].edges);
 		arena_commit(&s->arena, s->port.head);
 	}
-	dm_shadow_layout(dm, s->port.shadow_pages);
-	server_republish(s);
-	adopt_answers(s);
-	if (*ret_resumed)
-		repeat_answer(s);
-	record_sync(dm);
-	if (*ret_resumed && dm->cls->doorbell) {
-		/* What the daemon before us had taken and not done yet: ask everybody. */
-		s->doorbells = UINT64_MAX;
-		dm_resume(dm);
-		server_commit(s);
-	}
-	s->kick_due |= port_lines_unseen(&s->port);
+	enter(s, *ret_resumed, *ret_resumed);
 	return 0;
 }
 
@@ -270,7 +305,7 @@ int server_load(struct server *s, struct dm *dm, void *state, size_t state_size,
 		const uint8_t *blob, size_t len, struct err *err)
 {
 	bool resumed;
-	*s = (struct server){.dm = dm, .irq_fd = -1};
+	*s = (struct server){.dm = dm, .irq_fd = -1, .step = step_hook};
 	int rc = arena_open(&s->arena, dm, state, state_size, build_id, 0, &resumed, err);
 	return rc ? rc : dm_load(dm, blob, len, err);
 }
@@ -283,21 +318,16 @@ int server_take_over(struct server *s, struct dm *dm, void *port, size_t port_si
 	if (rc)
 		return rc;
 	s->irq_fd = irq_fd;
-	/* From here on the device is ours, and the state that we commit is the one. */
-	if (port_attach(&s->port, port, port_size, epoch, UINT64_MAX))
+	if (port_open(&s->port, port, port_size, epoch))
 		return err_set(err, EPROTO, "not a port of version %u", PORT_VERSION);
-	step(s, "attached");
+	/* The daemon before us has stopped, so the head stays. Who finds our epoch in the port goes on from our segment: it
+	 * must be good before that. */
+	server_step(s, "preload");
 	arena_commit(&s->arena, s->port.head);
-	dm_shadow_layout(dm, s->port.shadow_pages);
-	server_republish(s);
-	adopt_answers(s);
-	record_sync(dm);
-	if (dm->cls->doorbell) {
-		s->doorbells = UINT64_MAX;
-		dm_resume(dm);
-		server_commit(s);
-	}
-	s->kick_due |= port_lines_unseen(&s->port);
+	server_step(s, "attach");
+	port_claim(&s->port);
+	server_step(s, "attached");
+	enter(s, true, false);
 	return 0;
 }
 

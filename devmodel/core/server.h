@@ -9,12 +9,10 @@
  * next daemon serves the entry. Killed after it: the next daemon publishes again from the arena.
  */
 #include "devmodel/core/arena.h"
+#include "devmodel/core/steps.h"
 #include "proto/bell.h"
 
 struct server;
-
-/** server_step_fn - tests only: called before each step with its name; may not return (longjmp). */
-typedef void (*server_step_fn)(void *ctx, const char *step);
 
 /** struct server - one thread. */
 struct server {
@@ -27,7 +25,7 @@ struct server {
 	bool kick_due;	    /* a line changed outside a forwarded request: hv must be told */
 	bool lines_changed; /* a line changed at all since the last look */
 	uint64_t published_errors;
-	server_step_fn step;
+	step_fn step; /* tests only, see steps.h. That of the process until it is set */
 	void *step_ctx;
 };
 
@@ -47,6 +45,13 @@ int server_load(struct server *s, struct dm *dm, void *state, size_t state_size,
 int server_take_over(struct server *s, struct dm *dm, void *port, size_t port_size, uint32_t epoch,
 		     void *state, size_t state_size, uint32_t build_id, int irq_fd,
 		     const uint8_t *blob, size_t len, struct err *err);
+
+/** server_step - one of the steps that belong to what the server does and are not in it. */
+static inline void server_step(struct server *s, const char *name)
+{
+	if (__builtin_expect(s->step != NULL, 0))
+		s->step(s->step_ctx, name);
+}
 
 /** server_leave - lets go of the port without a word: it is another daemon's. */
 void server_leave(struct server *s);

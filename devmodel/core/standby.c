@@ -47,6 +47,7 @@ static int practise(struct daemon *d, const struct mappings *m, const Outrigger_
 		    struct err *err)
 {
 	struct err why = {{0}};
+	step_at("practise");
 	int rc = fault("practise") ? err_set(&why, EINVAL, "told to refuse")
 				   : server_load(&d->srv, d->dm, m->state, m->state_size,
 						 build_id_word(), q->load.data, q->load.len, &why);
@@ -80,6 +81,7 @@ int standby_run(struct daemon *d, const struct mappings *m, bool sandboxed, stru
 			rc = practise(d, m, q, err);
 		} else if (q->kind_case == OUTRIGGER__TO_DAEMON__KIND_TAKE_OVER) {
 			fail_if_told();
+			step_at("load");
 			rc = fault("refuse") ? err_set(err, EINVAL, "told to refuse") : 0;
 			rc = rc ? rc
 				: server_take_over(&d->srv, d->dm, m->port, m->port_size, d->epoch,
