@@ -424,18 +424,27 @@ void port_complete(struct port_consumer *pc, const struct port_entry *e, uint32_
 	}
 }
 
-bool port_sleep_begin(struct port_consumer *pc, bool local)
+static bool sleep_begin(struct port_consumer *pc, uint32_t state, bool doorbells)
 {
 	struct port *p = pc->port;
-	atomic_store_explicit(&p->consumer.state, local ? PORT_ASLEEP_LOCAL : PORT_ASLEEP,
-			      memory_order_relaxed);
+	atomic_store_explicit(&p->consumer.state, state, memory_order_relaxed);
 	FENCE(sleep);
-	if (!port_has_work(pc)) {
+	if (!(doorbells ? port_has_work(pc) : entry_ready(pc))) {
 		bump(&p->counters.sleeps);
 		return true;
 	}
 	atomic_store_explicit(&p->consumer.state, PORT_AWAKE, memory_order_relaxed);
 	return false;
+}
+
+bool port_sleep_begin(struct port_consumer *pc, bool local)
+{
+	return sleep_begin(pc, local ? PORT_ASLEEP_LOCAL : PORT_ASLEEP, true);
+}
+
+bool port_sleep_begin_requests(struct port_consumer *pc)
+{
+	return sleep_begin(pc, PORT_ASLEEP, false);
 }
 
 void port_sleep_end(struct port_consumer *pc)

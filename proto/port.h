@@ -397,6 +397,8 @@ void port_complete(struct port_consumer *pc, const struct port_entry *e, uint32_
  * true: the ring is empty, the caller may block until its kick eventfd is readable, then must call
  * port_sleep_end(). false: there is work and the state is AWAKE again. */
 bool port_sleep_begin(struct port_consumer *pc, bool local);
+/** port_sleep_begin_requests - the same of one that takes no doorbells now: only requests keep it awake. */
+bool port_sleep_begin_requests(struct port_consumer *pc);
 void port_sleep_end(struct port_consumer *pc);
 
 /** port_detach - leaves the port: state ABSENT. */

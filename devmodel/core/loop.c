@@ -18,7 +18,9 @@
 #define TURN_NS 5000u	   /* what a turn of left-over work counts as, until the next look around */
 #define BUSY_LOOKS 20u	   /* looks at a host that is at work, and at the ring... */
 #define BUSY_LOOK_NS 2000u /* ...this far apart */
-#define DRAIN_TURNS 1000u  /* of left-over work, before a quiesce or the end */
+#define HAND_OVER_LOOK_MS                                                                          \
+	20		  /* the host tells by an event; this is for what is settled without one */
+#define DRAIN_TURNS 1000u /* of left-over work, before a quiesce or the end */
 #define LINES_RECHECK_MS                                                                           \
 	1 /* a vCPU samples lines after its completion; if it has not by then, kick */
 #define LAST_WORDS_NS 1000000000u /* at the end: output still held waits this long for its reader */
@@ -236,8 +238,15 @@ static void sleep_until_event(struct daemon *d)
 		wait_events(d, -1);
 		return;
 	}
-	if (d->hand_over) { /* for what the host still has; doorbells that nobody takes would keep us awake */
-		wait_events(d, 0);
+	if (d->hand_over) {
+		/* For what the host still has. Not by looking again and again: it may need this very core. Doorbells, which
+		 * nobody takes now, do not keep us awake. */
+		if (d->quiesced) {
+			wait_events(d, HAND_OVER_LOOK_MS);
+		} else if (port_sleep_begin_requests(&d->srv.port)) {
+			wait_events(d, HAND_OVER_LOOK_MS);
+			port_sleep_end(&d->srv.port);
+		}
 		return;
 	}
 	bool local = waiting_settle(&d->wait, &d->srv.port);
@@ -308,10 +317,10 @@ int loop_run(struct daemon *d)
 			d->wait.since_ns += TURN_NS;
 			continue;
 		}
-		if (!d->quiesced && d->wait.hot && host_busy(d)) {
+		if (!d->quiesced && !d->hand_over && d->wait.hot && host_busy(d)) {
 			if (spin_busy(d))
 				continue;
-		} else if (!d->quiesced && d->wait.hot) {
+		} else if (!d->quiesced && !d->hand_over && d->wait.hot) {
 			if (waiting_spin(&d->wait, &d->srv.port, COALESCE_NS))
 				continue;
 			if (output_pending(d))
