@@ -20,7 +20,7 @@ static const char usage[] =
 	"\n"
 	"Measures Outrigger and QEMU (TCG, one vCPU) side by side and prints a table.\n"
 	"\n"
-	"  --only LIST       of host, guest, start, boot, idle, disk, net (default: all)\n"
+	"  --only LIST       of host, guest, start, boot, idle, live, disk, net (default: all)\n"
 	"  --runs N          how often each is run (default 5)\n"
 	"  --quick           one run of each, shorter lengths: to see that it works\n"
 	"  --json FILE       write the results as JSON too (- for standard output, without the "
@@ -86,6 +86,7 @@ static void options_default(struct options *o)
 	beside(o->setup.outrigger, "outrigger");
 	beside(o->setup.config, "../../../configs/aarch64-linux.yaml");
 	beside(o->setup.guest, "../bench/bench-guest.bin");
+	beside(o->setup.live_guest, "../bench/live-guest.bin");
 	beside(o->guests, "../../guests/aarch64");
 	beside(o->setup.work, "../../bench");
 	set_path(o->setup.qemu, "qemu-system-aarch64");
@@ -121,7 +122,7 @@ static int number(const char *text, unsigned max, unsigned *ret_value)
 static int only_check(const char *only)
 {
 	static const char *const parts[] = {"host", "guest", "start", "boot",
-					    "idle", "disk",  "net"};
+					    "idle", "live",  "disk",  "net"};
 	for (const char *p = only; *p; p += strcspn(p, ","), p += *p == ',') {
 		bool known = false;
 		for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
@@ -129,7 +130,8 @@ static int only_check(const char *only)
 				 !strncmp(p, parts[i], strlen(parts[i]));
 		if (!known)
 			return usage_error(
-				"--only takes host, guest, start, boot, idle, disk, net, not", p);
+				"--only takes host, guest, start, boot, idle, live, disk, net, not",
+				p);
 	}
 	return 0;
 }
@@ -229,6 +231,8 @@ static int setup_check(struct options *o)
 		{s->work, "make that folder, or give --work DIR", rootfs_needed},
 		{s->guest, "install gcc-aarch64-linux-gnu and build again",
 		 wanted(o, "guest") || wanted(o, "start")},
+		{s->live_guest, "install gcc-aarch64-linux-gnu and build again",
+		 wanted(o, "live") && s->outrigger[0]},
 	};
 	for (size_t i = 0; i < sizeof need / sizeof need[0]; i++) {
 		if (need[i].needed && access(need[i].file, R_OK)) {
@@ -247,7 +251,8 @@ static int run_parts(const struct options *o, struct report *r)
 		int (*measure)(const struct vmm_setup *s, struct report *r, struct err *e);
 	} part[] = {
 		{"guest", measure_guest}, {"start", measure_start}, {"boot", measure_boot},
-		{"idle", measure_idle},	  {"disk", measure_disk},   {"net", measure_net},
+		{"idle", measure_idle},	  {"live", measure_live},   {"disk", measure_disk},
+		{"net", measure_net},
 	};
 	int failed = 0;
 	if (wanted(o, "host")) {

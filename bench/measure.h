@@ -25,6 +25,10 @@ int measure_idle(const struct vmm_setup *s, struct report *r, struct err *e);
  * same with dma: copy. */
 int measure_disk(const struct vmm_setup *s, struct report *r, struct err *e);
 
+/** measure_live - live.*: seconds that a busy guest waits at most while a device is swapped or its process killed, of that
+ * device (gap) and of another (gap_of_another); live.watch: seconds from a new program to serving. Outrigger only. */
+int measure_live(const struct vmm_setup *s, struct report *r, struct err *e);
+
 /** measure_net - net.BACKEND.* (Mbit/s) of iperf3 between guest and host, and memory.virtio_* (MiB). Back-ends that
  * the host has not are left out, with a word on standard error. */
 int measure_net(const struct vmm_setup *s, struct report *r, struct err *e);

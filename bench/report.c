@@ -41,7 +41,8 @@ void report_put_one(struct report *r, const char *name, const char *unit, enum r
 		    double value)
 {
 	report_put(r, name, unit, side,
-		   (struct stats_summary){.n = 1, .min = value, .median = value, .max = value});
+		   (struct stats_summary){
+			   .n = 1, .min = value, .median = value, .p99 = value, .max = value});
 }
 
 /* Seconds and below in the unit that a person would use. */
@@ -74,7 +75,7 @@ static bool goal_value(const struct report *r, const struct report_goal *g, doub
 	const struct report_row *row = report_find(r, g->name);
 	if (!row || !row->side[REPORT_OURS].n)
 		return false;
-	double value = row->side[REPORT_OURS].median;
+	double value = g->p99 ? row->side[REPORT_OURS].p99 : row->side[REPORT_OURS].median;
 	if (g->base) {
 		const struct report_row *base = report_find(r, g->base);
 		if (!base || !base->side[g->base_side].n || base->side[g->base_side].median <= 0)
@@ -96,7 +97,7 @@ void report_print_table(const struct report *r, FILE *out)
 		"ratio", "range of outrigger");
 	for (size_t i = 0; i < r->n; i++) {
 		const struct report_row *row = &r->row[i];
-		char ours[32], qemu[32], host[32], ratio[16] = "", range[80] = "";
+		char ours[32], qemu[32], host[32], ratio[16] = "", range[160] = "";
 		format_side(ours, sizeof ours, row, REPORT_OURS);
 		format_side(qemu, sizeof qemu, row, REPORT_QEMU);
 		format_side(host, sizeof host, row, REPORT_HOST);
@@ -105,10 +106,14 @@ void report_print_table(const struct report *r, FILE *out)
 			snprintf(ratio, sizeof ratio, "%.2f",
 				 s->median / row->side[REPORT_QEMU].median);
 		if (s->n > 1) {
-			char low[32], high[32];
+			char low[32], high[32], p99[32];
 			format_value(low, sizeof low, row->unit, s->min);
 			format_value(high, sizeof high, row->unit, s->max);
+			format_value(p99, sizeof p99, row->unit, s->p99);
 			snprintf(range, sizeof range, "%s .. %s", low, high);
+			if (s->n >= 100)
+				snprintf(range, sizeof range, "%s .. %s; p99 %s of %zu", low, high,
+					 p99, s->n);
 		}
 		fprintf(out, "%-36s %12s %12s %12s %8s %s\n", row->name, ours, qemu, host, ratio,
 			range);
@@ -173,9 +178,9 @@ void report_print_json(const struct report *r, FILE *out)
 			fprintf(out,
 				"%s    {\"name\": \"%s\", \"side\": \"%s\", \"unit\": \"%s\", "
 				"\"n\": %zu, "
-				"\"min\": %.9g, \"median\": %.9g, \"max\": %.9g}",
+				"\"min\": %.9g, \"median\": %.9g, \"p99\": %.9g, \"max\": %.9g}",
 				separator, r->row[i].name, side_names[side], r->row[i].unit, s->n,
-				s->min, s->median, s->max);
+				s->min, s->median, s->p99, s->max);
 			separator = ",\n";
 		}
 	}

@@ -29,6 +29,7 @@ struct report_goal {
 	double limit;
 	const char *text;
 	bool at_least;
+	bool p99; /* not the median of @name, but what 99 of 100 samples are below */
 };
 
 /** struct report - everything that was measured, in the order of measuring. Zeroed = empty. */

@@ -23,5 +23,11 @@ struct stats_summary stats_sum_up(struct stats *s)
 	double median = s->n % 2 ? s->sample[s->n / 2]
 				 : (s->sample[s->n / 2 - 1] + s->sample[s->n / 2]) / 2;
 	return (struct stats_summary){
-		.n = s->n, .min = s->sample[0], .median = median, .max = s->sample[s->n - 1]};
+
+		.n = s->n,
+		.min = s->sample[0],
+		.median = median,
+		.p99 = s->sample[(s->n * 99 + 99) / 100 - 1],
+		.max = s->sample[s->n - 1],
+	};
 }

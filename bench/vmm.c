@@ -35,16 +35,17 @@ int vmm_start(const struct vmm_setup *s, enum report_side side, const struct vmm
 	      struct child *c, struct err *e)
 {
 	static unsigned count;
-	char memory[16];
+	char memory[16], cpus[16];
 	struct args a = {0};
 	snprintf(memory, sizeof memory, "%uM", s->memory_mib);
+	snprintf(cpus, sizeof cpus, "%u", image->cpus ? image->cpus : 1);
 	if (side == REPORT_OURS) {
 		snprintf(last_name, sizeof last_name, "bench-%d-%u", (int)getpid(), count++);
 		args_add(&a, s->outrigger, "run");
 		args_add(&a, image->config ? image->config : s->config, NULL);
 		args_add(&a, "--name", last_name);
 		args_add(&a, "--console", "stdio");
-		args_add(&a, "--cpus", "1");
+		args_add(&a, "--cpus", cpus);
 		args_add(&a, "--memory", memory);
 		args_add(&a, "--kernel", image->kernel);
 		args_add(&a, "--initrd", image->initrd ? image->initrd : "none");

@@ -14,9 +14,10 @@ struct vmm_setup {
 	char qemu[PATH_MAX]; /* empty: QEMU is not measured */
 	char kernel[PATH_MAX];
 	char initrd[PATH_MAX];
-	char guest[PATH_MAX];  /* the bare-metal guest */
-	char rootfs[PATH_MAX]; /* a Debian root image with fio and iperf3 */
-	char work[PATH_MAX];   /* where disk images are made */
+	char guest[PATH_MAX];	   /* the bare-metal guest */
+	char live_guest[PATH_MAX]; /* that of measure_live() */
+	char rootfs[PATH_MAX];	   /* a Debian root image with fio and iperf3 */
+	char work[PATH_MAX];	   /* where disk images are made */
 	unsigned memory_mib;
 	unsigned runs;
 	double scale; /* of the lengths: 1 = full */
@@ -30,6 +31,7 @@ struct vmm_image {
 	const char *cmdline; /* NULL: none */
 	/* For machines with more devices; NULL: those of the setup. */
 	const char *config;	      /* Outrigger's */
+	unsigned cpus;		      /* Outrigger's; 0: one */
 	const char *const *qemu_args; /* QEMU's further arguments, ended by NULL */
 };
 
