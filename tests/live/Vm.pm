@@ -15,6 +15,7 @@ use Streams;
 our %MODEL = (uart0 => 'pl011', rtc => 'pl031', disk0 => 'virtio-blk', net0 => 'virtio-net', con0 => 'virtio-console',
 	rng0 => 'virtio-rng');
 my $AHEAD = 8192;      # bytes of input that are made ahead
+my $ON_THE_WAY = 16384;
 my $NET_QUEUE = 262144; # beyond that frames are dropped, as on any wire
 my $DATA = pack 'C*', map { ($_ * 167 >> 3) & 255 } 0 .. 4095;
 
@@ -116,8 +117,9 @@ sub pids {
 	my ($self) = @_;
 	my ($code, $text) = $self->command(30, 'ps', '--json', 'live');
 	$self->{hv} = $1 if $text =~ /"hv": \{\s*"pid": (\d+)/;
-	while ($text =~ /"name": "(\w+)",\s*"pid": (\d+)/g) {
+	while ($text =~ /"name": "(\w+)",\s*"pid": (\d+)[^{}]*?"state": "(\w+)"/g) {
 		$self->{pid}{$1} = $2;
+		$self->{state}{$1} = $3;
 	}
 	return $code == 0 && keys %{$self->{pid}} == 7;
 }
@@ -129,6 +131,8 @@ sub line_err {
 	$self->{log} .= "$line\n";
 	if ($line =~ /(\w+) \(\S+, pid (\d+)\) ended with (.*?): it is started/) {
 		$self->{deaths}{$1}++;
+	} elsif ($line =~ /(\w+): \S+ spawned, pid (\d+)/) {
+		$self->{spawned}{$1} = $2;
 	} elsif ($line =~ /(\w+) \(\S+\) serves again after [\d.]+ ms, pid (\d+)/) {
 		$self->{pid}{$1} = $2;
 		$self->{serves}{$1}++;
@@ -213,6 +217,14 @@ sub feed {
 	for my $s (qw(uart con)) {
 		next if $self->{in_stop} || length $self->{out}{$s} > 4096;
 		my $st = $self->{"${s}_in"};
+		# No more on the way than the guest takes within seconds, also on a machine that is slow.
+		if ($st->{pos} - ($self->{status}{"${s}_in"} // 0) > $ON_THE_WAY) {
+			if (time > ($self->{asked} // 0) + 0.2) {
+				$self->{asked} = time;
+				$self->{out}{ctl} .= 's';
+			}
+			next;
+		}
 		$self->{out}{$s} .= $st->bytes($st->{pos}, $AHEAD);
 		$st->{pos} += $AHEAD;
 	}
@@ -226,6 +238,14 @@ sub gone {
 
 sub pump {
 	my ($self, $seconds) = @_;
+	if (my $at = $self->{at}) {    # [time, what is then to be done]
+		if (time >= $at->[0]) {
+			delete $self->{at};
+			$at->[1]->();
+		} elsif ($at->[0] - time < $seconds) {
+			$seconds = $at->[0] - time;
+		}
+	}
 	$self->feed;
 	my ($r, $w) = ('', '');
 	my $fh = $self->{fh};
@@ -312,8 +332,11 @@ sub quit {
 	my $lost = sub { my $n = 0; $n += $_->[0] for @{$self->{"$_[0]_in"}{lost}}; $n };
 	# All input has arrived. (What was lost is part of the guest's position.)
 	my $st;
-	my $end = time + 120;
-	do { $st = $self->ask or return } until ($st->{uart_in} >= $sent{uart} && $st->{con_in} >= $sent{con}) || time > $end;
+	my ($end, $seen) = (time + 60, 0);
+	do {
+		$st = $self->ask or return;
+		($seen, $end) = ($st->{uart_in} + $st->{con_in}, time + 60) if $st->{uart_in} + $st->{con_in} > $seen;
+	} until ($st->{uart_in} >= $sent{uart} && $st->{con_in} >= $sent{con}) || time > $end;
 	for (qw(uart con)) {
 		$self->bad(sprintf '%s: %d bytes of input were sent, the guest has %d', $_, $sent{$_}, $st->{"${_}_in"})
 		  if $st->{"${_}_in"} != $sent{$_};

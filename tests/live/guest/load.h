@@ -15,7 +15,8 @@
 #include "gic.h"
 #include "tests/virtio/drv.h"
 
-#define STUCK_S 40u /* a load that does nothing for so long is stuck; beyond it the rig's own deadlines */
+#define STUCK_S                                                                                    \
+	40u /* a load that does nothing for so long is stuck; beyond it the rig's own deadlines */
 
 /* ---- talking (main.c) ------------------------------------------------------------------------------------- */
 

@@ -10,7 +10,7 @@
 #define RX 32u
 #define TX 16u
 #define BUF 2048u
-#define HDR 12u /* struct virtio_net_hdr, virtio 1.2, 5.1.6 */
+#define HDR 12u	 /* struct virtio_net_hdr, virtio 1.2, 5.1.6 */
 #define HEAD 34u /* Ethernet, IPv4 */
 #define MIN_DATA 46u
 #define MAX_DATA 1400u

@@ -47,8 +47,8 @@ bool vdev_open(struct vdev *v, uint32_t id, uint8_t *arena, uint64_t bytes, uint
 		if (mmio_r32(v->base + DRV_MAGIC) != 0x74726976 ||
 		    mmio_r32(v->base + DRV_DEVICE_ID) != id)
 			continue;
-		if (!drv_negotiate(&v->drv, features | DRV_F_PACKED | DRV_F_INDIRECT |
-						    DRV_F_EVENT_IDX)) {
+		if (!drv_negotiate(&v->drv,
+				   features | DRV_F_PACKED | DRV_F_INDIRECT | DRV_F_EVENT_IDX)) {
 			fault("negotiation fails, device", id, 0);
 			return false;
 		}
