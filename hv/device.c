@@ -159,19 +159,14 @@ static size_t device_grants(const struct device *d, int32_t fd_index, Outrigger_
 }
 
 int device_configure(struct device *d, struct ctl *ctl, const Outrigger__SwapRequest *set,
-		     bool standby)
+		     const struct backend_set *backends, bool standby)
 {
 	Outrigger__Configure c = OUTRIGGER__CONFIGURE__INIT;
 	Outrigger__BackendFd fds[LIMIT_FDS], *fd_ptrs[LIMIT_FDS];
-	int32_t next = DOCK_FD_BACKEND;
-	for (size_t i = 0; i < d->cfg->n_backends; i++) {
-		fds[i] = *d->cfg->backends[i];
-		fds[i].fd_index = fds[i].fd_index < 0 ? -1 : next++ - DOCK_FD_BACKEND;
-		fd_ptrs[i] = &fds[i];
-	}
+	int raw[LIMIT_FDS];
 	c.n_options = set ? set->n_options : d->cfg->n_options;
 	c.options = set ? set->options : d->cfg->options;
-	c.n_backends = d->cfg->n_backends;
+	c.n_backends = backends_fill(backends, fds, fd_ptrs);
 	c.backends = fd_ptrs;
 	c.guest_clock_offset_ns = atomic_load(&d->vm->clock.offset_ns);
 	c.vm = d->vm->cfg->name;
@@ -183,7 +178,7 @@ int device_configure(struct device *d, struct ctl *ctl, const Outrigger__SwapReq
 	c.n_spaces = d->cfg->n_ranges;
 	c.spaces = spaces;
 	Outrigger__Grant grant[MEM_BLOCKS], *grants[MEM_BLOCKS];
-	int32_t grant_fd = next - DOCK_FD_BACKEND;
+	int32_t grant_fd = (int32_t)backends_fds(backends, raw); /* they follow */
 	c.grants = grants;
 	c.n_grants = device_grants(d, grant_fd, grant, grants);
 	if (d->copy) {
@@ -203,7 +198,7 @@ static void on_hello(struct device *d, const Outrigger__Hello *h)
 		device_refuse(d, err.msg);
 		return;
 	}
-	if (device_configure(d, d->ctl, d->set, false))
+	if (device_configure(d, d->ctl, d->set, &d->backends, false))
 		log_warn("device=%s: cannot send its options", d->cfg->name);
 	d->stage = STAGE_RANGES;
 }
@@ -425,10 +420,7 @@ int device_descriptors(struct device *d, int conn, const struct dock_grant *g)
 	fds[DOCK_FD_IRQ] = d->slot->irq_fd;
 	fds[DOCK_FD_BELL] = d->vm->bell_fd;
 	fds[DOCK_FD_TRACE] = d->slot->trace.fd;
-	r.nfds = DOCK_FD_BACKEND;
-	for (size_t i = 0; i < d->cfg->n_backends; i++)
-		if (d->cfg->backends[i]->fd_index >= 0)
-			fds[r.nfds++] = d->vm->fds[d->cfg->backends[i]->fd_index];
+	r.nfds = DOCK_FD_BACKEND + backends_fds(g->backends, &fds[DOCK_FD_BACKEND]);
 	if (device_maps_memory(d))
 		fds[r.nfds++] = d->vm->mem.fd;
 	if (d->copy) {
@@ -521,7 +513,7 @@ int device_docked(struct device *d, int *conn, pid_t pid, struct err *err)
 	d->token[0] = 0; /* good for once */
 	uint32_t epoch = slot_attach(d->slot);
 	int rc = control_open(d, epoch, err);
-	const struct dock_grant g = {epoch, d->slot->state_fd, d->control_url};
+	const struct dock_grant g = {epoch, d->slot->state_fd, d->control_url, &d->backends};
 	if (!rc)
 		rc = device_descriptors(d, *conn, &g);
 	if (rc) {

@@ -34,6 +34,7 @@ struct dock_grant {
 	uint32_t epoch;
 	int state_fd;
 	const char *url; /* of its control socket */
+	const struct backend_set *backends;
 };
 
 /** device_descriptors - sends the descriptors of @d over @conn. 0 or -Exxx. */
@@ -46,9 +47,9 @@ void device_control_url(const struct device *d, uint32_t epoch, char url[108]);
 int device_hello_check(const struct device *d, const Outrigger__Hello *h, uint32_t epoch,
 		       uint32_t state_bytes, struct err *err);
 
-/** device_configure - answers hello: options of @set (NULL: the config's), host descriptors, grants. 0 or -Exxx. */
+/** device_configure - answers hello: options of @set (NULL: the config's), host descriptors (@backends), grants. 0 or -Exxx. */
 int device_configure(struct device *d, struct ctl *ctl, const Outrigger__SwapRequest *set,
-		     bool standby);
+		     const struct backend_set *backends, bool standby);
 
 /** struct device_session - a daemon's connections. */
 struct device_session {

@@ -151,6 +151,8 @@ static int device_create(struct vm *vm, unsigned index, struct err *err)
 	device_ranges(d);
 	if (!rc)
 		rc = irq_watch_add(d, index, err);
+	if (!rc && backends_init(&d->backends, c->backends, c->n_backends, vm->fds))
+		rc = err_set(err, ENOMEM, "out of memory");
 	snprintf(d->token, sizeof(d->token), "%s", c->token);
 	d->reported = SLOT_WAITING;
 	return rc;
@@ -204,6 +206,7 @@ void devices_destroy(struct vm *vm)
 		ctl_close(d->retired);
 		if (d->set)
 			outrigger__swap_request__free_unpacked(d->set, NULL);
+		backends_fini(&d->backends);
 		copy_destroy(d->copy); /* its thread uses the slot */
 		slot_destroy(d->slot);
 		for (unsigned k = 0; k < LIMIT_RANGES; k++)

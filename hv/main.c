@@ -82,7 +82,7 @@ static void log_setup(const Outrigger__VmConfig *c)
 }
 
 /* @sock (taken): the connection to the launcher. */
-static int run(const struct launch *l, int *sock)
+static int run(struct launch *l, int *sock)
 {
 	struct vm *vm = NULL;
 	struct err err = {0};

@@ -16,6 +16,7 @@
 #include "hv/debug.h"
 #include "hv/pause.h"
 #include "hv/report.h"
+#include "hv/supervision.h"
 #include "hv/warden.h"
 #include <errno.h>
 #include <signal.h>
@@ -26,10 +27,10 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 
-#define COME_UP_MS 2000	 /* from the request to standing_by */
+#define COME_UP_MS 2000	     /* from the request to standing_by */
 #define WAIT_MS_MAX 3600000u /* the same, if a person starts it */
-#define REHEARSE_MS 500	 /* to save and load for practice */
-#define HAND_OVER_MS 500 /* until the old daemon has stopped */
+#define REHEARSE_MS 500	     /* to save and load for practice */
+#define HAND_OVER_MS 500     /* until the old daemon has stopped */
 #define TAKE_OVER_MS                                                                               \
 	400	    /* until the new one serves; all below a device's usual deadline of a second */
 #define DIE_MS 1000 /* until a killed one is dead */
@@ -57,6 +58,7 @@ struct swap {
 	int state_fd, timer_fd;
 	Outrigger__SwapRequest *set; /* owned */
 	struct device_session s;
+	struct backend_set backends; /* as they are to be */
 	struct watch *ctl_watch, *dock_watch, *pid_watch, *timer_watch;
 	uint64_t begun_ns, held_ns;
 	bool old_gone, by_hand;
@@ -95,6 +97,7 @@ void swap_destroy(struct swap *w)
 		unlink(w->s.url + strlen("ipc://"));
 	if (w->set)
 		outrigger__swap_request__free_unpacked(w->set, NULL);
+	backends_fini(&w->backends);
 	w->d->swap = NULL;
 	free(w);
 }
@@ -257,7 +260,7 @@ static void on_hello(struct swap *w, const Outrigger__Hello *h)
 		return;
 	}
 	w->stage = SWAP_RANGES;
-	if (device_configure(w->d, w->s.ctl, w->set, true))
+	if (device_configure(w->d, w->s.ctl, w->set, &w->backends, true))
 		swap_fail(w, "the new daemon takes no options");
 }
 
@@ -328,6 +331,10 @@ static void adopt(struct swap *w)
 		outrigger__swap_request__free_unpacked(d->set, NULL);
 	d->set = w->set;
 	w->set = NULL;
+	/* The old daemon has what it was joined to for as long as it lives, which is not long. */
+	backends_fini(&d->backends);
+	d->backends = w->backends;
+	w->backends.n = 0;
 	conclude(w, 0, "");
 	device_adopt(d, &w->s);
 	w->s.url[0] = 0;
@@ -472,7 +479,7 @@ int swap_docked(struct swap *w, int *conn, pid_t pid, struct err *err)
 	w->token[0] = 0;
 	device_control_url(w->d, w->epoch, w->s.url);
 	int rc = ctl_listen(CTL_PAIR, w->s.url, &w->s.ctl, err);
-	const struct dock_grant g = {w->epoch, w->state_fd, w->s.url};
+	const struct dock_grant g = {w->epoch, w->state_fd, w->s.url, &w->backends};
 	if (!rc)
 		rc = device_descriptors(w->d, *conn, &g);
 	if (rc) {
@@ -504,6 +511,23 @@ static Outrigger__SwapRequest *request_copy(const Outrigger__SwapRequest *q)
 	Outrigger__SwapRequest *copy = outrigger__swap_request__unpack(NULL, n, buf);
 	free(buf);
 	return copy;
+}
+
+/* The device's back-ends, and in place of some those that @q brings. */
+static int take_backends(struct swap *w, const Outrigger__SwapRequest *q)
+{
+	int fds[LIMIT_FDS];
+	unsigned n = 0;
+	bool wanted = false;
+	for (size_t i = 0; i < q->n_backends; i++)
+		wanted |= q->backends[i]->fd_index >= 0;
+	int rc = wanted ? supervision_backends(w->d->vm, q->token, fds, &n) : 0;
+	if (!rc)
+		rc = backends_replace(&w->d->backends, q->backends, q->n_backends, fds, n,
+				      &w->backends);
+	for (unsigned i = 0; i < n; i++)
+		fd_close(&fds[i]);
+	return rc;
 }
 
 static const char *cannot(const struct device *d)
@@ -543,6 +567,11 @@ void swap_begin(struct device *d, const Outrigger__SwapRequest *q, uint64_t laun
 		w->timer_watch = watch_start(&d->vm->loop, w->timer_fd, timer_ready, w);
 	if (!w->set || !w->timer_watch || slot_successor(d->slot, &w->epoch, &w->state_fd)) {
 		swap_fail(w, "out of memory or descriptors");
+		return;
+	}
+	int rc = take_backends(w, q);
+	if (rc) {
+		swap_fail(w, "cannot take its back-ends: %s", strerror(-rc));
 		return;
 	}
 	deadline(w, !q->wait_ms ? COME_UP_MS : q->wait_ms < WAIT_MS_MAX ? q->wait_ms : WAIT_MS_MAX);

@@ -184,7 +184,7 @@ static int start_boot_thread(struct vm *vm, struct err *err)
 	return rc ? err_set(err, rc, "cannot start the boot thread: %s", strerror(rc)) : 0;
 }
 
-int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, struct vm **ret,
+int vm_create(const Outrigger__VmConfig *cfg, int *fds, unsigned nfds, struct vm **ret,
 	      struct err *err)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));

@@ -17,6 +17,7 @@
 #include "control.pb-c.h"
 #include "base/log.h"
 #include "hv/board.h"
+#include "hv/backends.h"
 #include "hv/bus.h"
 #include "hv/config.h"
 #include "hv/engine.h"
@@ -75,6 +76,7 @@ struct device {
 	bool claimed;	      /* its ranges are on the bus */
 	uint32_t state_bytes; /* that a daemon may have */
 	struct swap *swap;    /* one is under way; else NULL (hv/swap.c) */
+	struct backend_set backends;
 	Outrigger__SwapRequest
 		*set;	     /* owned: the options that a swap has brought; NULL: those of @cfg */
 	struct ctl *retired; /* control socket of the daemon before, to be closed some time */
@@ -89,13 +91,13 @@ struct device {
 	unsigned reported_flags;  /* with the rest of it: see device_flags() */
 	unsigned freeze;	  /* enum device_freeze */
 	struct device_debug debug;
-	bool person_paused;    /* `outrigger pause VM DEVICE` */
-	bool given_up;	       /* no daemon will come by itself */
-	bool expect_hand;      /* the daemon that docks next is started by a person */
-	bool expect_quiesced;  /* it is to serve nothing but a hand-over: */
-	bool recovering;       /* that daemon serves now */
-	bool told_quiet;       /* the daemon was told to serve nothing */
-	bool clock_news;       /* it does not know yet that the clock went on */
+	bool person_paused;   /* `outrigger pause VM DEVICE` */
+	bool given_up;	      /* no daemon will come by itself */
+	bool expect_hand;     /* the daemon that docks next is started by a person */
+	bool expect_quiesced; /* it is to serve nothing but a hand-over: */
+	bool recovering;      /* that daemon serves now */
+	bool told_quiet;      /* the daemon was told to serve nothing */
+	bool clock_news;      /* it does not know yet that the clock went on */
 	struct log_rate notice_rate;
 	_Atomic uint32_t
 		notices; /* NOTICE_*: what its guest said through it, for the control thread */
@@ -131,7 +133,7 @@ struct vm_end {
 
 struct vm {
 	const Outrigger__VmConfig *cfg; /* borrowed */
-	const int *fds;			/* borrowed: the launcher's descriptors */
+	int *fds; /* borrowed: the launcher's descriptors; those of back-ends were taken */
 	unsigned nfds;
 
 	const struct engine_ops *ops;
@@ -147,7 +149,8 @@ struct vm {
 	struct irq_table irqs;
 	enum unclaimed_policy unclaimed;
 	const struct board *board;
-	struct engine_boot boot; /* boot thread, then fixed; a reset rewrites it with all vCPUs parked */
+	struct engine_boot
+		boot; /* boot thread, then fixed; a reset rewrites it with all vCPUs parked */
 
 	struct device *devices;
 	unsigned n_devices;
@@ -198,7 +201,7 @@ struct vm {
 /** vm_create - checks the config, makes memory, engine, devices and sockets. The launcher's socket
  * comes first, so that an error can be told; *@ret is set as soon as there is something to destroy.
  * 0 or -Exxx with @err. @cfg, @fds (@nfds) are borrowed for the VM's life. */
-int vm_create(const Outrigger__VmConfig *cfg, const int *fds, unsigned nfds, struct vm **ret,
+int vm_create(const Outrigger__VmConfig *cfg, int *fds, unsigned nfds, struct vm **ret,
 	      struct err *err);
 
 /** vm_run - serves until the VM has ended and the launcher was told. Returns the exit code of the

@@ -134,18 +134,19 @@ static void name_place(struct err *err, const struct config *c, const struct con
 	err_prefix(err, "device %s, option %s: ", dev->name, name);
 	if (!n)
 		n = dev->node;
+	if (!n)
+		return;
 	if (n->from)
 		err_prefix(err, "%s: ", n->from);
 	else if (n->line)
 		err_prefix(err, "%s:%u: ", c->path, n->line);
 }
 
-/* Opens the disk, network or sink of option @o of device @index and adds it. */
-static int add_io(struct backends *b, const struct config *c, size_t index,
+/* Opens the disk, network or sink of option @o of @dev and adds it. */
+static int add_io(struct backends *b, const struct config *c, const struct config_device *dev,
 		  const Outrigger__OptionDescription *o, const char *value, struct err *err)
 {
 	struct backend *n = &b->items[b->count];
-	const struct config_device *dev = &c->devices[index];
 	int r = 0;
 	if (!value)
 		return 0;
@@ -164,9 +165,9 @@ static int add_io(struct backends *b, const struct config *c, size_t index,
 	return r;
 }
 
-/* Opens the byte stream of option @o of device @index and adds it. */
-static int add_option(struct backends *b, const struct config *c, size_t index,
-		      const Outrigger__OptionDescription *o, const char *value, struct err *err)
+int backends_add(struct backends *b, const struct config *c, const struct config_device *dev,
+		 size_t index, const Outrigger__OptionDescription *o, const char *value,
+		 struct err *err)
 {
 	struct backend *n = &b->items[b->count];
 	const char *path = NULL;
@@ -176,13 +177,13 @@ static int add_option(struct backends *b, const struct config *c, size_t index,
 			      .fd = -1,
 			      .peer_fd = -1};
 	if (config_option_io(o->type))
-		return add_io(b, c, index, o, value, err);
+		return add_io(b, c, dev, o, value, err);
 	int r = chardev_parse(value ? value : "null", &n->kind, &path, err);
 	b->count++;
 	if (r == 0)
 		r = open_one(n, c->dir, path, err);
 	if (r < 0)
-		name_place(err, c, &c->devices[index], o->name);
+		name_place(err, c, dev, o->name);
 	return r;
 }
 
@@ -233,8 +234,8 @@ int backends_open(struct backends *b, const struct config *c, struct err *err)
 				r = err_set(err, E2BIG, "device %s has more than %d back-ends",
 					    c->devices[i].name, LIMIT_FDS);
 			else
-				r = add_option(b, c, i, desc->options[k], c->devices[i].values[k],
-					       err);
+				r = backends_add(b, c, &c->devices[i], i, desc->options[k],
+						 c->devices[i].values[k], err);
 		}
 	}
 	if (r == 0)
@@ -273,22 +274,27 @@ void backends_forget(struct backends *b)
 	*b = (struct backends){.kernel_fd = -1, .initrd_fd = -1};
 }
 
+void backend_close(struct backend *n)
+{
+	fd_close(&n->fd);
+	if (n->kind == CHARDEV_PTY && !n->is_io)
+		drain_pty(n);
+	fd_close(&n->peer_fd);
+	if (n->is_io)
+		hostio_close(&n->io);
+	if (n->path && n->kind == CHARDEV_UNIX)
+		unlink(n->path);
+	free(n->path);
+	*n = (struct backend){.fd = -1, .peer_fd = -1};
+}
+
 void backends_close(struct backends *b)
 {
 	if (!b->items)
 		return;
 	backends_sent(b);
-	for (size_t i = 0; i < b->count; i++) {
-		struct backend *n = &b->items[i];
-		if (n->kind == CHARDEV_PTY)
-			drain_pty(n);
-		fd_close(&n->peer_fd);
-		if (n->is_io)
-			hostio_close(&n->io);
-		if (n->path && n->kind == CHARDEV_UNIX)
-			unlink(n->path);
-		free(n->path);
-	}
+	for (size_t i = 0; i < b->count; i++)
+		backend_close(&b->items[i]);
 	free(b->items);
 	*b = (struct backends){.kernel_fd = -1, .initrd_fd = -1};
 }

@@ -30,6 +30,15 @@ struct backends {
  * failure leaves nothing behind. 0 or -Exxx with @err that names file or device. */
 int backends_open(struct backends *b, const struct config *c, struct err *err);
 
+/** backends_add - opens option @o of @dev (device @index of @c, perhaps with other values than there) as @value says and adds it to
+ * @b, which has room. 0 or -Exxx with @err. */
+int backends_add(struct backends *b, const struct config *c, const struct config_device *dev,
+		 size_t index, const Outrigger__OptionDescription *o, const char *value,
+		 struct err *err);
+
+/** backend_close - closes and removes one. */
+void backend_close(struct backend *b);
+
 /** backends_sent - closes the descriptors that the daemons have by now. */
 void backends_sent(struct backends *b);
 

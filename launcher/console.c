@@ -270,13 +270,13 @@ size_t console_type(struct console *c, const char *p, size_t n)
 	return n;
 }
 
-void console_attach(struct console *c, struct front *f)
+void console_attach(struct console *c, struct front *f, bool back)
 {
 	size_t len;
-	const char *back = queue_head(&c->back, &len);
+	const char *before = queue_head(&c->back, &len);
 	c->front = f;
-	if (len)
-		front_put(f, back, len);
+	if (back && len)
+		front_put(f, before, len);
 	console_update(c);
 }
 

@@ -47,6 +47,7 @@ struct console {
 	int fd;
 	int pipe[2];  /* between stream and log: reading end, writing end */
 	size_t piped; /* bytes in it */
+	bool leaving; /* its device is joined to something else: to be read to the end */
 	bool open;    /* the device's end can still be read */
 	uv_poll_t poll;
 	struct queue in; /* to the device */
@@ -71,8 +72,8 @@ void console_fds(const struct console *c, int ret[CONSOLE_FDS]);
 int console_start(struct console *c, uv_loop_t *loop, const char *device, int fds[CONSOLE_FDS],
 		  const char *log_path, const char *socket_path, struct err *err);
 
-/** console_attach - shows it in the foreground from now on. @f is borrowed. */
-void console_attach(struct console *c, struct front *f);
+/** console_attach - shows it in the foreground from now on; with @back, what came before as well. @f is borrowed. */
+void console_attach(struct console *c, struct front *f, bool back);
 
 /** console_type - queues what was typed for the device; returns how many of @n bytes had room. */
 size_t console_type(struct console *c, const char *p, size_t n);

@@ -193,7 +193,7 @@ void front_start(struct front *f, uv_loop_t *loop, struct console *c, bool input
 	f->chunk = xalloc(CHUNK, 1);
 	if (input)
 		input_start(f);
-	console_attach(c, f);
+	console_attach(c, f, true);
 	front_update(f);
 }
 

@@ -48,7 +48,7 @@ enum sup_attach_stage { ATTACH_NONE, ATTACH_ASKED, ATTACH_WAITS, ATTACH_DONE, AT
 /** struct sup_attach - a daemon that a person starts is to take a device over. */
 struct sup_attach {
 	enum sup_attach_stage stage;
-	bool swaps; /* from a daemon that serves; else nobody does */
+	bool swaps;  /* from a daemon that serves; else nobody does */
 	uint64_t id; /* of the request to hv, if nobody does */
 	char token[LIMIT_TOKEN + 1];
 	char why[256]; /* FAILED */
@@ -69,11 +69,12 @@ struct sup_device {
 	struct sup_process retired; /* was replaced by proc */
 	uint64_t swap_id;	    /* request to hv; 0: no swap is under way */
 	char swap_token[LIMIT_TOKEN + 1];
-	char **set, **new_set; /* "name=value" that swaps have brought; of the swap under way */
+	char **set, **new_set;	/* "name=value" that swaps have brought; of the swap under way */
+	struct backends change; /* back-ends of the swap under way */
 	uv_timer_t retire_timer;
 	struct sup_attach attach;
 	uv_timer_t attach_timer;
-	struct sup_hand *hand; /* who serves it, if a person started that; else NULL */
+	struct sup_hand *hand;	  /* who serves it, if a person started that; else NULL */
 	char state[16], why[256]; /* as hv told */
 };
 
@@ -118,7 +119,7 @@ struct sup {
 	char *config_path; /* absolute */
 	char started[32];
 
-	struct console *consoles;
+	struct console **consoles; /* each on the heap: it is polled */
 	size_t nconsoles;
 	struct front front;
 	bool front_on;
@@ -152,6 +153,12 @@ void sup_signal(const struct sup_process *p, int sig);
 
 /** sup_save - writes down what a supervisor after us has to know. */
 void sup_save(struct sup *s);
+/** sup_set_of - the value of @name in @set ("name=value", NULL-terminated; may be NULL), or NULL. */
+const char *sup_set_of(char *const *set, const char *name);
+/** sup_option_is_host - true if an option of this type is joined to something on the host. */
+bool sup_option_is_host(const char *type);
+/** sup_backend_drop - has hv forget what it has kept of @b but for its console. */
+void sup_backend_drop(struct sup *s, const struct backend *b);
 /** sup_keep_console / sup_keep_helpers - has hv keep what a supervisor after us needs of @c; of all back-ends. */
 void sup_keep_console(struct sup *s, const struct console *c);
 void sup_keep_helpers(struct sup *s);

@@ -234,7 +234,6 @@ static int things_take(struct sup *s, struct err *err)
 	int fds[LAUNCH_KEEP_FDS], r = 0;
 	unsigned n = 0;
 	AUTO_FREE struct found *found = xalloc(LAUNCH_KEPT_MAX + 1, sizeof(*found));
-	s->consoles = xalloc(s->backends.count + 1, sizeof(*s->consoles));
 	for (unsigned i = 0; i < LAUNCH_KEPT_MAX + LIMIT_DEVICES; i++) {
 		r = hvlink_next(s->launch_fd, i, &p, fds, &n, err);
 		if (r < 0)

@@ -371,16 +371,18 @@ static void verb_console(struct sup *s, const char *device)
 	Outrigger__CliReply r = OUTRIGGER__CLI_REPLY__INIT;
 	AUTO_SB known = {0};
 	for (size_t i = 0; i < s->nconsoles; i++) {
-		if (!device || strcmp(device, s->consoles[i].device) == 0) {
+		if (!s->consoles[i]->device || s->consoles[i]->leaving)
+			continue;
+		if (!device || strcmp(device, s->consoles[i]->device) == 0) {
 			AUTO_FREE char *path =
-				xasprintf("%s/console.%s", s->rt.dir, s->consoles[i].device);
+				xasprintf("%s/console.%s", s->rt.dir, s->consoles[i]->device);
 			r.console_path = path;
 			cli_reply(s, &r);
 			return;
 		}
-		sb_addf(&known, "%s%s", i ? ", " : "", s->consoles[i].device);
+		sb_addf(&known, "%s%s", known.len ? ", " : "", s->consoles[i]->device);
 	}
-	AUTO_FREE char *text = !s->nconsoles
+	AUTO_FREE char *text = !known.len
 				       ? xstrdup("this VM has no device with chardev: console")
 				       : xasprintf("device %s has no console; there is one of %s",
 						   device, sb_str(&known));

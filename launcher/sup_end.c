@@ -185,7 +185,8 @@ void sup_check_done(struct sup *s)
 		if (s->devices[i].proc.alive)
 			return;
 	for (size_t i = 0; i < s->nconsoles; i++) {
-		if (s->consoles[i].fd >= 0 && !console_drain(&s->consoles[i]))
+		if (s->consoles[i]->device && s->consoles[i]->fd >= 0 &&
+		    !console_drain(s->consoles[i]))
 			return; /* the foreground is slow: write_done comes back here through the
 				   loop */
 	}

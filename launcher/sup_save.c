@@ -137,6 +137,14 @@ void sup_keep_console(struct sup *s, const struct console *c)
 	keep(s, key, fds, CONSOLE_FDS);
 }
 
+void sup_backend_drop(struct sup *s, const struct backend *b)
+{
+	AUTO_FREE char *name = xasprintf("%s.%s", s->cfg->devices[b->device].name, b->option);
+	AUTO_FREE char *key = xasprintf("%s%s", b->is_io ? LAUNCH_HELPER : "pty.", name);
+	if (b->is_io ? b->io.helper > 0 : b->kind == CHARDEV_PTY)
+		keep(s, key, NULL, 0);
+}
+
 void sup_keep_helpers(struct sup *s)
 {
 	for (size_t i = 0; i < s->backends.count; i++) {

@@ -94,12 +94,13 @@ int sup_console_start(struct sup *s, const char *name, int fds[CONSOLE_FDS], str
 {
 	AUTO_FREE char *log = xasprintf("%s/%s.console", s->rt.dir, name);
 	AUTO_FREE char *sock = xasprintf("%s/console.%s", s->rt.dir, name);
-	return console_start(&s->consoles[s->nconsoles++], &s->loop, name, fds, log, sock, err);
+	s->consoles = xrealloc(s->consoles, s->nconsoles + 1, sizeof(*s->consoles));
+	struct console *c = s->consoles[s->nconsoles++] = xalloc(1, sizeof(*c));
+	return console_start(c, &s->loop, name, fds, log, sock, err);
 }
 
 static int consoles_start(struct sup *s, struct err *err)
 {
-	s->consoles = xalloc(s->backends.count, sizeof(*s->consoles));
 	for (size_t i = 0; i < s->backends.count; i++) {
 		struct backend *b = &s->backends.items[i];
 		AUTO_FREE char *device = sup_console_name(s, b);
@@ -113,7 +114,7 @@ static int consoles_start(struct sup *s, struct err *err)
 		int r = sup_console_start(s, device, fds, err);
 		if (r < 0)
 			return r;
-		sup_keep_console(s, &s->consoles[s->nconsoles - 1]);
+		sup_keep_console(s, s->consoles[s->nconsoles - 1]);
 	}
 	return 0;
 }
@@ -148,10 +149,10 @@ void sup_front_start(struct sup *s)
 		const struct backend *b = &s->backends.items[i];
 		AUTO_FREE char *name = b->front ? sup_console_name(s, b) : NULL;
 		for (size_t k = 0; b->front && k < s->nconsoles; k++) {
-			if (strcmp(s->consoles[k].device, name) != 0)
+			if (strcmp(s->consoles[k]->device, name) != 0)
 				continue;
 			s->front_on = true;
-			front_start(&s->front, &s->loop, &s->consoles[k], true, on_key, on_gone, s);
+			front_start(&s->front, &s->loop, s->consoles[k], true, on_key, on_gone, s);
 			return;
 		}
 	}

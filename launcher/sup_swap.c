@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "launcher/spawn.h"
 #include "launcher/sup.h"
+#include "launcher/sup_backend.h"
 #include "proto/dock.h"
 
 enum { DIE_MS = 2000 };	  /* an adopted process that was killed */
@@ -47,7 +48,7 @@ void sup_process_fini(struct sup_process *p)
 
 /* ---- what is asked ---- */
 
-static const char *set_of(char *const *set, const char *name)
+const char *sup_set_of(char *const *set, const char *name)
 {
 	size_t len = strlen(name);
 	for (; set && *set; set++)
@@ -62,7 +63,7 @@ static const Outrigger__OptionDescription *option_of(const struct config_device 
 	return model_option(cfg->model, name);
 }
 
-static bool is_host_object(const char *type)
+bool sup_option_is_host(const char *type)
 {
 	return strcmp(type, "chardev") == 0 || config_option_io(type);
 }
@@ -79,13 +80,6 @@ static char *set_check(const struct config_device *cfg, const char *arg, struct 
 	const Outrigger__OptionDescription *o = option_of(cfg, name);
 	if (!o) /* the new build may know it; its daemon says if not */
 		return xstrdup(arg);
-	if (is_host_object(o->type)) {
-		err_set(err, EINVAL,
-			"option %s of device %s is what it is joined to on the host, which stays; "
-			"it is changed in the config, for the next run",
-			name, cfg->name);
-		return NULL;
-	}
 	AUTO_FREE char *plain = config_plain_value(o->type, eq + 1);
 	return xasprintf("%s=%s", name, plain);
 }
@@ -107,7 +101,7 @@ static char **sets_merge(const struct sup_device *dev, char *const *args, size_t
 	for (size_t i = 0; i < old; i++) { /* the first one of a name counts */
 		AUTO_FREE char *name = xstrdup(dev->set[i]);
 		*strchr(name, '=') = 0;
-		if (!set_of(all, name))
+		if (!sup_set_of(all, name))
 			all[k++] = xstrdup(dev->set[i]);
 	}
 	return all;
@@ -149,7 +143,7 @@ static size_t options_fill(const struct sup_device *dev, char *const *sets,
 	const Outrigger__ModelDescription *desc = dev->cfg->model->desc;
 	size_t n = 0;
 	for (size_t i = 0; i < desc->n_options && n < LIMIT_OPTIONS; i++) {
-		const char *set = set_of(sets, desc->options[i]->name);
+		const char *set = sup_set_of(sets, desc->options[i]->name);
 		const char *value = set ? set : dev->cfg->values[i];
 		if (!value)
 			continue;
@@ -187,6 +181,7 @@ static uint64_t hv_swap(struct sup *s, struct sup_device *dev, char *const *sets
 {
 	Outrigger__SwapRequest q = OUTRIGGER__SWAP_REQUEST__INIT;
 	Outrigger__OptionValue o[LIMIT_OPTIONS], *ptrs[LIMIT_OPTIONS];
+	Outrigger__BackendFd backends[LIMIT_FDS], *backend_ptrs[LIMIT_FDS];
 	char *names[LIMIT_OPTIONS + 1] = {0};
 	q.device = (char *)(uintptr_t)dev->cfg->name;
 	q.token = token;
@@ -195,7 +190,10 @@ static uint64_t hv_swap(struct sup *s, struct sup_device *dev, char *const *sets
 	q.options = ptrs;
 	q.n_options = options_fill(dev, sets, o, ptrs);
 	q.n_options = options_new(dev, sets, q.n_options, o, ptrs, names);
-	uint64_t id = sup_hv_swap(s, &q);
+	q.backends = backend_ptrs;
+	uint64_t id = sup_backends_send(s, dev, token, backends, backend_ptrs, &q.n_backends) < 0
+			      ? 0
+			      : sup_hv_swap(s, &q);
 	for (size_t i = 0; names[i]; i++)
 		free(names[i]);
 	return id;
@@ -211,6 +209,7 @@ static uint64_t ask(struct sup *s, struct sup_device *dev, char **sets, char *to
 	if (!dev->swap_id) {
 		err_set(err, EPIPE, "hv takes no requests now");
 		sup_sets_free(sets);
+		sup_backends_done(s, dev, false);
 		return 0;
 	}
 	memcpy(dev->swap_token, token, sizeof(dev->swap_token));
@@ -234,6 +233,10 @@ uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model
 	char **sets = program ? sets_merge(dev, args, nargs, err) : NULL;
 	if (!sets)
 		return 0;
+	if (sup_backends_open(s, dev, &sets, err) < 0) {
+		sup_sets_free(sets);
+		return 0;
+	}
 	dock_token_make(token);
 	dev->standby.name = dev->cfg->name;
 	dev->standby.program = ptr_steal(program);
@@ -312,6 +315,7 @@ bool sup_swap_reply(struct sup *s, struct sup_device *dev, const Outrigger__HvRe
 		sup_sets_free(dev->new_set);
 		dev->new_set = NULL;
 	}
+	sup_backends_done(s, dev, !r->status);
 	sup_save(s);
 	if (by_hand)
 		sup_attach_over(dev, r->status ? r->error : NULL);

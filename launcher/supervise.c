@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "launcher/sup.h"
+#include "launcher/sup_backend.h"
 #include "launcher/verb.h"
 
 /* ---- lines for people -------------------------------------------------------------------------
@@ -135,7 +136,7 @@ static void sup_fini(struct sup *s)
 	if (s->front_on)
 		front_stop(&s->front);
 	for (size_t i = 0; i < s->nconsoles; i++)
-		console_stop(&s->consoles[i]);
+		console_stop(s->consoles[i]);
 	for (size_t i = 0; i < s->ndevices; i++)
 		sup_hand_drop(&s->devices[i]);
 	uv_walk(&s->loop, handle_close, NULL);
@@ -154,10 +155,13 @@ static void sup_fini(struct sup *s)
 		sup_process_fini(&dev->retired);
 		sup_sets_free(dev->set);
 		sup_sets_free(dev->new_set);
+		backends_close(&dev->change);
 	}
 	fd_close(&s->launch_fd);
 	fd_close(&s->adopted_epoll);
 	free(s->devices);
+	for (size_t i = 0; i < s->nconsoles; i++)
+		free(s->consoles[i]);
 	free(s->consoles);
 	free(s->cli_config);
 	free(s->config_path);
@@ -171,6 +175,7 @@ static void sup_fini(struct sup *s)
 
 static void drain_tick(uv_check_t *h)
 {
+	sup_consoles_review(h->data);
 	sup_check_done(h->data);
 }
 

@@ -151,6 +151,8 @@ static int console(const struct args *a)
 		fprintf(stderr, "%soutrigger: %s\n", raw ? "\n" : "",
 			orphan ? "the VM's supervisor has ended; the VM goes on, `outrigger "
 				 "console` again shows it"
+			: gone && runtime_supervised(base, vm)
+				? "the device has no console any more; the VM goes on"
 			: gone ? "the VM ended"
 			       : "left the console; the VM goes on");
 	return ended ? 128 + (int)ended : orphan ? EXIT_FAILED : EXIT_DONE;

@@ -140,8 +140,9 @@ const struct verb verb_swap = {
 		"else goes on. If anything fails, the old\n"
 		"process goes on serving, and the reason is printed. Without --model the same "
 		"program is started anew: as it is on disk\n"
-		"now. What a device is joined to on the host (byte streams, disks, networks) "
-		"stays.\n\n"
+		"now. --set also changes what the device is joined to on the host: another image "
+		"(path=), byte stream (chardev=) or\n"
+		"network (net=), as a config has them; paths are seen from the config's folder.\n\n"
 		"--watch is for working on a model: `outrigger swap --watch VM DEVICE`, then edit "
 		"and build.",
 	.fn = swap_device,

@@ -109,7 +109,7 @@ refused disk0 "ended with exit code 3" --model "$tmp/exits"
 refused rtc "did not dock in time" --model "$tmp/hangs"
 refused uart0 "is of model pl031; the config wants pl011" --model pl031
 refused rtc "No such file" --model "$tmp/none"
-refused disk0 "which stays" --set path=other.img
+refused disk0 "there is no $tmp/other.img" --set path=other.img
 refused uart0 "has no option 'nonsense'" --set nonsense=1
 # At each step: the practice is refused; told to take over, it refuses, exits, hangs. The old one goes on each time.
 for step in practise refuse exit hang; do

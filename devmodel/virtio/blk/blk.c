@@ -237,6 +237,7 @@ static void blk_resume(struct dm *dm, void *state)
 	struct blk *s = state;
 	dm_disk_writeback(dm, 0, s->writeback);
 	blk_recover(dm, s);
+	resized(dm, s); /* the image may be another one since, or have grown */
 }
 
 static void blk_inspect(struct dm *dm, const void *state, struct dm_text *text)
