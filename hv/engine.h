@@ -86,12 +86,21 @@ struct engine_vcpu_stats {
 	uint64_t exits;
 };
 
+/** struct engine_speed - what a probe guest of a few milliseconds measured. */
+struct engine_speed {
+	uint64_t kernel_ips; /* instructions a second of guest kernel code */
+	uint64_t host_ips;   /* of the same code on the host */
+	uint64_t exit_ns;    /* one access that leaves to us, there and back */
+};
+
 /** struct engine_ops - an engine. Each returns 0 or -Exxx with @err filled. */
 struct engine_ops {
 	const char *name;
 	const char *isa; /* "aarch64", "x86_64", "any" */
 	/** probe - can this engine work here? @err says why not. */
 	int (*probe)(struct err *err);
+	/** measure - how fast it is here. After a good probe(). NULL: not worth asking. */
+	int (*measure)(struct engine_speed *ret, struct err *err);
 	int (*vm_create)(const struct engine_vm_config *cfg, struct engine_vm **ret,
 			 struct err *err);
 	/** vm_destroy - after all vcpus are destroyed. NULL is allowed. */
@@ -116,6 +125,8 @@ struct engine_ops {
 	void (*irq_pulse)(struct engine_vm *evm, unsigned irq);
 	/** irq_configure - tells how the line is wired before the guest programs it: true = edge. May be NULL. */
 	void (*irq_configure)(struct engine_vm *evm, unsigned irq, bool edge);
+	/** power_button - presses it. False: the guest does not listen. NULL: the machine has none. Control thread. */
+	bool (*power_button)(struct engine_vm *evm);
 	void (*vcpu_stats)(struct engine_vcpu *ev, struct engine_vcpu_stats *ret);
 	/** vcpu_dump - registers as text for people, for crash reports. Own thread, or the vCPU is not running. */
 	void (*vcpu_dump)(struct engine_vcpu *ev, char *buf, size_t len);

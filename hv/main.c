@@ -25,8 +25,9 @@ extern const struct engine_ops soft_engine, kvm_x86_64_engine;
 static const char usage[] =
 	"outrigger-hv: the core of one virtual machine: memory, vCPUs, bus, interrupts\n"
 	"\n"
-	"usage: outrigger-hv --launch-fd N\n"
+	"usage: outrigger-hv --launch-fd N | --engines\n"
 	"\n"
+	"  --engines      what engines there are and how fast they are here, for `outrigger doctor`\n"
 	"  --launch-fd N  SEQPACKET socket on which the launcher sends config and descriptors\n"
 	"  --help         this text\n"
 	"  --version      version and build\n"
@@ -39,6 +40,7 @@ static int launch_fd_parse(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"launch-fd", required_argument, NULL, 'l'},
+		{"engines", no_argument, NULL, 'e'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
@@ -52,6 +54,9 @@ static int launch_fd_parse(int argc, char **argv)
 			if (*end || end == optarg || fd < 0)
 				fd = -1;
 			break;
+		case 'e':
+			engines_report();
+			exit(0);
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
@@ -115,6 +120,8 @@ int main(int argc, char **argv)
 	struct launch launch = {0};
 	struct err err = {0};
 	log_init("hv");
+	engine_register(&soft_engine);
+	engine_register(&kvm_x86_64_engine);
 	AUTO_FD sock = launch_fd_parse(argc, argv);
 	int warden = warden_start();
 	/* Until the guest runs (supervision_running()): nobody else could finish the start. */
@@ -124,8 +131,6 @@ int main(int argc, char **argv)
 	signal(SIGHUP, SIG_IGN);
 	mallopt(M_ARENA_MAX, 2);
 	ctl_setup();
-	engine_register(&soft_engine);
-	engine_register(&kvm_x86_64_engine);
 	if (launch_receive(sock, &launch, &err)) {
 		fprintf(stderr, "outrigger-hv: %s\n", err.msg);
 		return EXIT_USAGE;

@@ -354,6 +354,17 @@ static bool device_asked(struct vm *vm, const Outrigger__HvRequest *q)
 	return true;
 }
 
+static void power_button(struct vm *vm, uint64_t id)
+{
+	if (!vm->ops->power_button)
+		reply_simple(vm, id, ENOTSUP,
+			     "this machine has no power button; use stop without --ask");
+	else if (!vm->ops->power_button(vm->evm))
+		reply_simple(vm, id, EAGAIN, "the guest does not listen to its power button");
+	else
+		reply_simple(vm, id, 0, "");
+}
+
 static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
 {
 	if (device_asked(vm, q))
@@ -372,7 +383,7 @@ static void on_request(struct vm *vm, const Outrigger__HvRequest *q)
 		vm_end(vm, "stopped", 0, "stopped on request");
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_POWERDOWN:
-		reply_simple(vm, q->id, ENOTSUP, "this machine has no power button; use stop");
+		power_button(vm, q->id);
 		return;
 	case OUTRIGGER__HV_REQUEST__KIND_INSPECT:
 		ask_device(vm, q->id, q->inspect, false);

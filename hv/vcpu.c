@@ -210,7 +210,7 @@ static bool reset_asked(struct vcpu *v)
 
 /* ---- the loop ---- */
 
-/* Writes the registers and the reason to <runtime>/crash.txt. */
+/* Writes the registers and the reason to <runtime>.crash.txt: beside the runtime folder, which goes with the VM. */
 static void dump(struct vcpu *v, const char *why)
 {
 	struct vm *vm = v->vm;
@@ -219,7 +219,7 @@ static void dump(struct vcpu *v, const char *why)
 	if (!text)
 		return;
 	vm->ops->vcpu_dump(v->ev, text, DUMP_BYTES);
-	snprintf(path, sizeof(path), "%s/crash.txt", vm->cfg->runtime_dir);
+	snprintf(path, sizeof(path), "%s.crash.txt", vm->cfg->runtime_dir);
 	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
@@ -231,7 +231,7 @@ static bool crash_exit(struct vcpu *v, const struct vm_exit *x)
 	char why[sizeof(x->why) + 1];
 	snprintf(why, sizeof(why), "%.*s", (int)sizeof(x->why), x->why);
 	dump(v, why);
-	vm_end(v->vm, "crash", 4, "%s on vCPU %u: %s (registers in %s/crash.txt)",
+	vm_end(v->vm, "crash", 4, "%s on vCPU %u: %s (registers in %s.crash.txt)",
 	       x->reason == EXIT_CRASH ? "the guest crashed" : "the engine failed", v->index,
 	       why[0] ? why : "no reason given", v->vm->cfg->runtime_dir);
 	return false;

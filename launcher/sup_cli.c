@@ -408,6 +408,8 @@ static void dispatch(struct sup *s, const Outrigger__CliRequest *q)
 		verb_observe(s, q);
 	} else if (strcmp(q->verb, "control") == 0) {
 		verb_control(s, q);
+	} else if (strcmp(q->verb, "powerdown") == 0) {
+		vm_wait(s, OUTRIGGER__HV_REQUEST__KIND_POWERDOWN);
 	} else if (strcmp(q->verb, "pause") == 0) {
 		vm_wait(s, OUTRIGGER__HV_REQUEST__KIND_PAUSE);
 	} else if (strcmp(q->verb, "resume") == 0) {

@@ -2,14 +2,16 @@
 /* What this host offers, and what is lost where something is missing. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 #include "base/bytes.h"
@@ -19,6 +21,11 @@
 #include "launcher/models.h"
 #include "launcher/runtime.h"
 #include "launcher/verbs.h"
+
+/* hv's answer: the probe guests run for some milliseconds, and how long they are made for depends on the host. */
+#define ENGINES_MAX_BYTES 4096u
+#define ENGINES_WAIT_MS 10000
+#define SLOW_ENGINE 16u /* as hv/engine.c: this much slower than the host, a software engine is better */
 
 static const struct option_def options[] = {OPTION_JSON, OPTIONS_END};
 
@@ -57,34 +64,90 @@ static char *first_line(const char *path)
 	return xstrdup(buf);
 }
 
-static void check_kvm(struct report *r)
+/* ---- engines: hv tells, for it alone knows them ---- */
+
+/* What hv --engines prints, heap; NULL: it cannot be started, or gave no answer in time. */
+static char *ask_hv(void)
 {
-	static const char lost[] =
-		"guests run on the software engine (engine: soft), which needs nothing of the host";
-	AUTO_FD fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	struct utsname u;
-	uname(&u);
-	if (fd < 0) {
-		add(r, "kvm", "note",
-		    xasprintf("no: /dev/kvm: %s", errno == EACCES
-							  ? "not for this user (join group kvm)"
-							  : strerror(errno)),
-		    lost);
+	int p[2];
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return NULL;
+	AUTO_FD in = p[0];
+	AUTO_FREE char *dir = bindir();
+	AUTO_FREE char *hv = xasprintf("%s/outrigger-hv", dir);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(p[1], 1);
+		execl(hv, hv, "--engines", (char *)NULL);
+		_exit(127);
+	}
+	close(p[1]);
+	char *buf = xalloc(1, ENGINES_MAX_BYTES + 1);
+	size_t len = 0;
+	struct pollfd f = {.fd = in, .events = POLLIN};
+	ssize_t n = 1;
+	while (pid > 0 && n > 0 && len < ENGINES_MAX_BYTES && poll(&f, 1, ENGINES_WAIT_MS) == 1) {
+		n = read(in, buf + len, ENGINES_MAX_BYTES - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (n != 0)
+		kill(pid, SIGKILL);
+	int status = -1;
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status == 0)
+		return buf;
+	free(buf);
+	return NULL;
+}
+
+static char *speed(uint64_t ips)
+{
+	if (ips < 10000000)
+		return xasprintf("%.1f M instructions/s", (double)ips / 1e6);
+	return xasprintf("%llu M instructions/s", (unsigned long long)(ips / 1000000));
+}
+
+/* One line of it: "NAME ISA ok IPS HOST_IPS EXIT_NS" or "NAME ISA no REASON". */
+static void add_engine(struct report *r, char *line)
+{
+	char name[16], isa[16], state[4];
+	int at = 0;
+	unsigned long long ips = 0, host = 0, exit_ns = 0;
+	if (sscanf(line, "%15s %15s %3s %n", name, isa, state, &at) < 3 || !at)
+		return;
+	AUTO_FREE char *what = xasprintf("engine %s, %s", name, isa);
+	bool x86 = strcmp(isa, "x86_64") == 0;
+	if (strcmp(state, "no") == 0) {
+		add(r, what, "note", xasprintf("no: %s", line + at),
+		    x86 ? "x86_64 guests cannot run"
+			: "guests run on the software engine, which needs nothing of the host");
 		return;
 	}
-	int version = ioctl(fd, KVM_GET_API_VERSION, 0);
-	AUTO_FD vm = version == KVM_API_VERSION ? ioctl(fd, KVM_CREATE_VM, 0) : -1;
-	if (version != KVM_API_VERSION)
-		add(r, "kvm", "note",
-		    xasprintf("no: API version %d, not %d", version, KVM_API_VERSION), lost);
-	else if (vm < 0)
-		add(r, "kvm", "note", xasprintf("no: a VM cannot be made: %s", strerror(errno)),
-		    lost);
-	else if (strcmp(u.machine, "aarch64") != 0)
-		add(r, "kvm", "note", xasprintf("there, for %s guests only", u.machine),
-		    "aarch64 guests run on the software engine (engine: soft)");
-	else
-		add(r, "kvm", "ok", xstrdup("yes"), NULL);
+	sscanf(line + at, "%llu %llu %llu", &ips, &host, &exit_ns);
+	if (!ips) {
+		add(r, what, "ok", xstrdup("yes"), NULL);
+		return;
+	}
+	AUTO_FREE char *fast = speed(ips), *host_fast = speed(host);
+	bool slow = ips < host / SLOW_ENGINE;
+	add(r, what, slow ? "note" : "ok",
+	    xasprintf("guest kernel code %s (the host: %s), an exit %.1f us", fast, host_fast,
+		      (double)exit_ns / 1000),
+	    !slow ? NULL
+	    : x86 ? "too slow for more than small programs: KVM is emulated here"
+		  : "engine: auto takes the software engine");
+}
+
+static void check_engines(struct report *r)
+{
+	AUTO_FREE char *text = ask_hv();
+	if (!text)
+		add(r, "engines", "bad", xstrdup("outrigger-hv --engines gives no answer"),
+		    "nothing can run");
+	for (char *save = NULL, *l = text ? strtok_r(text, "\n", &save) : NULL; l;
+	     l = strtok_r(NULL, "\n", &save))
+		add_engine(r, l);
 }
 
 static void check_sandbox(struct report *r)
@@ -229,7 +292,7 @@ static int doctor(const struct args *a)
 	struct report r = {.count = 0};
 	check_versions(&r);
 	check_programs(&r);
-	check_kvm(&r);
+	check_engines(&r);
 	check_sandbox(&r);
 	check_memory(&r);
 	check_cpus(&r);

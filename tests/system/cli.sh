@@ -64,7 +64,7 @@ has "$tmp/err" 'did you mean "pl011"?'
 run 0 "$O" doctor
 has "$tmp/out" "seccomp"
 run 0 "$O" doctor --json
-has "$tmp/out" '"name": "kvm"'
+has "$tmp/out" '"name": "engine kvm, x86_64"'
 OUTRIGGER_BINDIR=$tmp run 1 "$O" doctor
 has "$tmp/out" "not there: nothing can run"
 XDG_RUNTIME_DIR=/nonexistent run 0 "$O" ps

@@ -74,12 +74,13 @@ same() {
 	if [ "$1" = "$2" ]; then ok; else bad "$3: \"$1\", wanted \"$2\""; fi
 }
 
-# wait_for FILE PATTERN [SECONDS]: until a line of the growing file matches (an extended regular expression).
+# wait_for FILE PATTERN [SECONDS]: until a line of the growing file matches (an extended regular expression). OUTRIGGER_SLOW: waits
+# are so many times longer (an emulated host).
 wait_for() {
 	local pid
 	coproc FOLLOW { exec tail -n +1 -s 0.05 -F "$1" 2>/dev/null; }
 	pid=$FOLLOW_PID
-	if timeout "${3:-30}" grep -qE -m1 -- "$2" <&"${FOLLOW[0]}"; then
+	if timeout $((${3:-30} * ${OUTRIGGER_SLOW:-1})) grep -qE -m1 -- "$2" <&"${FOLLOW[0]}"; then
 		ok
 	else
 		bad "no line \"$2\" in $(basename "$1") within ${3:-30} s; its end:"

@@ -4,28 +4,35 @@
 # restarted, and the whole VM is paused. Guests: as boot.sh.
 # shellcheck disable=SC2154 # lib.sh sets them
 . "$(dirname "$0")/lib.sh"
-guests=${OUTRIGGER_GUESTS:-$top/build/guests/aarch64}
-[ -d "$guests/aarch64" ] && guests=$guests/aarch64
+# OUTRIGGER_ISA: the guest's (aarch64); OUTRIGGER_ENGINE: auto.
+isa=${OUTRIGGER_ISA:-aarch64}
+guests=${OUTRIGGER_GUESTS:-$top/build/guests/$isa}
+[ -d "$guests/$isa" ] && guests=$guests/$isa
+case $isa in
+aarch64) machine=aarch64-virt tty=ttyAMA0 uart=pl011 rtc=pl031 spare='address: 0x0b000000, irq: 50' ;;
+x86_64) machine=x86_64-pc tty=ttyS0 uart=ns16550 rtc=rtc-cmos spare='address: 0xd0101000' ;;
+esac
 [ -r "$guests/kernel" ] && [ -r "$guests/initrd" ] || skip "no kernel and initrd in $guests: run scripts/fetch-guests"
-for model in pl011 pl031 virtio-blk virtio-rng virtio-net; do
+for model in $uart $rtc pl031 virtio-blk virtio-rng virtio-net; do
 	[ -x "$bindir/outrigger-dm-$model" ] || skip "no outrigger-dm-$model in $bindir"
 done
 
 truncate -s 64M "$tmp/disk.img"
 cat >"$tmp/vm.yaml" <<END
-machine: aarch64-virt
+machine: $machine
+engine: ${OUTRIGGER_ENGINE:-auto}
 memory: 256M
 kernel: $guests/kernel
 initrd: $guests/initrd
-cmdline: console=ttyAMA0 cryptomgr.notests=1 quiet
-timeout: 240
+cmdline: console=$tty cryptomgr.notests=1 quiet
+timeout: $((240 * ${OUTRIGGER_SLOW:-1}))
 devices:
-  - {name: uart0, model: pl011}
-  - {name: rtc, model: pl031}
+  - {name: uart0, model: $uart}
+  - {name: rtc, model: $rtc}
   - {name: disk0, model: virtio-blk, options: {path: disk.img, queue_size: 64}}
   - {name: rng0, model: virtio-rng}
   - {name: net0, model: virtio-net, options: {net: none}}
-  - {name: spare, model: pl031, address: 0x0b000000, irq: 50, restart_limit: 2, restart_backoff: 10ms, restart_window: 1h}
+  - {name: spare, model: pl031, $spare, restart_limit: 2, restart_backoff: 10ms, restart_window: 1h}
 END
 mkfifo "$tmp/keys"
 exec 8<>"$tmp/keys"

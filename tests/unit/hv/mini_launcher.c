@@ -210,7 +210,7 @@ void ml_fini(struct mini_launcher *l)
 	if (l->ended_msg)
 		ctl_free(&l->ended_msg->base);
 	fake_clear();
-	static const char *const left[] = {"hv",       "dock",	   "crash.txt", "ctl.dev0",
+	static const char *const left[] = {"hv",       "dock",	   "ctl.dev0",
 					   "ctl.dev1", "ctl.dev2", "ctl.dev3"};
 	for (unsigned i = 0; i < ARRAY_LEN(left); i++) {
 		snprintf(path, sizeof(path), "%s/%s", l->runtime, left[i]);

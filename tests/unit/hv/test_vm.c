@@ -325,11 +325,12 @@ static void crash_ends_with_code_4_and_registers_in_a_file(void **state)
 	assert_true(ml_until(&l, ml_has_ended));
 	assert_string_equal(l.ended->how, "crash");
 	assert_int_equal(l.ended->exit_code, 4);
-	snprintf(path, sizeof(path), "%s/crash.txt", l.runtime);
+	snprintf(path, sizeof(path), "%s.crash.txt", l.runtime);
 	FILE *f = fopen(path, "r");
 	assert_non_null(f);
 	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
 	fclose(f);
+	unlink(path);
 	assert_non_null(strstr(text, "fake vcpu 0"));
 	ml_fini(&l);
 }

@@ -59,6 +59,7 @@ static void x86_vm_destroy(struct engine_vm *vm)
 	if (!vm)
 		return;
 	pm_fini(&vm->pm);
+	pthread_mutex_destroy(&vm->clock_lock);
 	fd_close(&vm->vm_fd);
 	fd_close(&vm->kvm_fd);
 	free(vm->cpuid);
@@ -92,6 +93,7 @@ static int make_vm(struct engine_vm *vm, struct err *err)
 			       strerror(errno));
 	if (ioctl(vm->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
 		return err_set(err, errno, "KVM cannot make the timer: %s", strerror(errno));
+	x86_msr_init(vm);
 	int rc = chips_save(vm);
 	if (rc)
 		return err_set(err, -rc, "KVM does not give the state of its chips: %s",
@@ -111,6 +113,8 @@ static int x86_vm_create(const struct engine_vm_config *cfg, struct engine_vm **
 	vm->cfg = *cfg;
 	vm->vm_fd = -1;
 	pm_init(&vm->pm, cfg->clock, sci, vm);
+	pthread_mutex_init(&vm->clock_lock, NULL);
+	vm->clock_offset = atomic_load(&cfg->clock->offset_ns);
 	vm->kvm_fd = kvm_open(needs, err);
 	int rc = vm->kvm_fd < 0 ? vm->kvm_fd : make_vm(vm, err);
 	int bytes = rc ? 0 : ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -179,6 +183,7 @@ static int x86_vcpu_create(struct engine_vm *vm, unsigned index, struct engine_v
 		goto fail;
 	}
 	v->run = p;
+	v->clock_offset = vm->clock_offset;
 	kvm_kick_init(&v->kick, v->run);
 	rc = x86_cpuid_set(v, err);
 	if (!rc)
@@ -209,6 +214,11 @@ static void x86_vcpu_kick(struct engine_vcpu *v)
 	kvm_kick_send(&v->kick);
 }
 
+static bool x86_power_button(struct engine_vm *vm)
+{
+	return pm_power_button(&vm->pm);
+}
+
 static void x86_vcpu_stats(struct engine_vcpu *v, struct engine_vcpu_stats *ret)
 {
 	*ret = (struct engine_vcpu_stats){
@@ -220,6 +230,7 @@ const struct engine_ops kvm_x86_64_engine = {
 	.name = "kvm",
 	.isa = "x86_64",
 	.probe = x86_probe,
+	.measure = x86_measure,
 	.vm_create = x86_vm_create,
 	.vm_destroy = x86_vm_destroy,
 	.vm_reset = x86_vm_reset,
@@ -231,6 +242,7 @@ const struct engine_ops kvm_x86_64_engine = {
 	.vcpu_kick = x86_vcpu_kick,
 	.irq_line = x86_irq_line,
 	.irq_pulse = x86_irq_pulse,
+	.power_button = x86_power_button,
 	.vcpu_stats = x86_vcpu_stats,
 	.vcpu_dump = x86_vcpu_dump,
 };

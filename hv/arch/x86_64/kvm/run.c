@@ -140,6 +140,10 @@ static bool translate(struct engine_vcpu *v, struct vm_exit *x)
 		return v->io_count && io_next(v, x);
 	case KVM_EXIT_MMIO:
 		return mmio_exit(v, x);
+	case KVM_EXIT_X86_RDMSR:
+	case KVM_EXIT_X86_WRMSR:
+		x86_msr_exit(v);
+		return false;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		return false;
@@ -180,9 +184,8 @@ static bool answer(struct engine_vcpu *v, struct vm_exit *x)
 	return io_take(v, data) && io_next(v, x);
 }
 
-void x86_vcpu_run(struct engine_vcpu *v, struct vm_exit *x)
+static void run(struct engine_vcpu *v, struct vm_exit *x)
 {
-	kvm_kick_enter(&v->kick);
 	if (answer(v, x))
 		return;
 	for (;;) {
@@ -206,6 +209,17 @@ void x86_vcpu_run(struct engine_vcpu *v, struct vm_exit *x)
 		if (translate(v, x))
 			return;
 	}
+}
+
+void x86_vcpu_run(struct engine_vcpu *v, struct vm_exit *x)
+{
+	uint64_t offset =
+		atomic_load_explicit(&v->vm->cfg.clock->offset_ns, memory_order_relaxed);
+	kvm_kick_enter(&v->kick);
+	if (__builtin_expect(offset != v->clock_offset, 0))
+		x86_clock_follow(v, offset);
+	run(v, x);
+	atomic_store_explicit(&v->left_tsc, __builtin_ia32_rdtsc(), memory_order_relaxed);
 }
 
 void x86_vcpu_abort(struct engine_vcpu *v)

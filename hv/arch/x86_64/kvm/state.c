@@ -104,25 +104,30 @@ static int enter_mtrr(struct engine_vcpu *v)
 	return ioctl(v->fd, KVM_SET_MSRS, &m) < 0 ? -errno : 0;
 }
 
+void x86_entry_state(const struct engine_boot *boot, struct kvm_regs *r, struct kvm_sregs *s)
+{
+	switch ((enum x86_entry)boot->mode) {
+	case X86_ENTRY_REAL:
+		return;
+	case X86_ENTRY_PROT:
+		flat(s, false);
+		r->rax = boot->args[0];
+		r->rbx = boot->args[1];
+		break;
+	case X86_ENTRY_LONG:
+		enter_long(s, boot);
+		r->rsi = boot->args[0];
+		break;
+	}
+	r->rip = boot->entry;
+	r->rflags = 2;
+}
+
 int x86_state_enter(struct engine_vcpu *v, const struct engine_boot *boot)
 {
 	struct kvm_regs r = v->reset.regs;
 	struct kvm_sregs s = v->reset.sregs;
-	switch ((enum x86_entry)boot->mode) {
-	case X86_ENTRY_REAL:
-		return 0;
-	case X86_ENTRY_PROT:
-		flat(&s, false);
-		r.rax = boot->args[0];
-		r.rbx = boot->args[1];
-		break;
-	case X86_ENTRY_LONG:
-		enter_long(&s, boot);
-		r.rsi = boot->args[0];
-		break;
-	}
-	r.rip = boot->entry;
-	r.rflags = 2;
+	x86_entry_state(boot, &r, &s);
 	if (ioctl(v->fd, KVM_SET_SREGS, &s) < 0 || ioctl(v->fd, KVM_SET_REGS, &r) < 0)
 		return -errno;
 	return enter_mtrr(v);

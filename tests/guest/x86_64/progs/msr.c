@@ -16,6 +16,12 @@ void test_main(void)
 		CATCH(rdmsr(0xdead0000 + i));
 		CHECK_EQ(exc.vector, 13);
 	}
+	group("served by the core");
+	exc_reset();
+	CHECK_EQ(rdmsr(0x34), 0);
+	wrmsr(0x610, 0x1234);
+	CHECK_EQ(rdmsr(0x610), 0);
+	CHECK_EQ(exc.count, 0);
 	group("what is there");
 	wrmsr(0xc0000102, 0x123456789abcull);
 	CHECK_EQ(rdmsr(0xc0000102), 0x123456789abcull);

@@ -108,10 +108,9 @@ void power_off(void)
 	while (serial ? !(in8(0x3fd) & 0x40) : !(mmio_r32(PL011_BASE + 0x18) & 0x80))
 		;
 	out16(0x604, 5u << 10 | 1u << 13);
-	out16(0x604, 1u << 13); /* QEMU's board has another sleep type for it */
-	/* QEMU's takes effect a little later, from another thread. */
-	for (uint64_t end = rdtsc() + 5000000000ull; rdtsc() < end;)
-		__asm__ volatile("pause");
+	out16(0x604, 1u << 13); /* QEMU's board has another sleep type for it, and takes its time */
+	for (;;)
+		__asm__ volatile("cli; hlt");
 }
 
 void done(void)
@@ -121,9 +120,6 @@ void done(void)
 	print_dec(groups);
 	print("\n");
 	power_off();
-	print("still running after the power went off\n");
-	for (;;)
-		__asm__ volatile("cli; hlt");
 }
 
 void check_eq(int line, const char *what, uint64_t got, uint64_t want)
@@ -151,7 +147,7 @@ void exc_reset(void)
 	__asm__ volatile("" ::: "memory");
 }
 
-static void die(const char *why, const struct frame *f)
+static void __attribute__((noreturn)) die(const char *why, const struct frame *f)
 {
 	print("FAIL ");
 	print(group_name ? group_name : "?");
@@ -165,8 +161,6 @@ static void die(const char *why, const struct frame *f)
 	print_hex(f->rip);
 	print("\n");
 	power_off();
-	for (;;)
-		__asm__ volatile("cli; hlt");
 }
 
 void exc_entry(struct frame *f)

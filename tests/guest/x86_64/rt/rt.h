@@ -49,8 +49,8 @@ void print(const char *s);
 void print_hex(uint64_t v);
 void print_dec(uint64_t v);
 void exc_reset(void);
-/* power_off - by the ACPI registers; returns where there are none. */
-void power_off(void);
+/* power_off - by the ACPI registers. */
+void power_off(void) __attribute__((noreturn));
 
 /* CATCH - runs @stmt; an exception in it ends it. */
 extern uint64_t exc_resume;
