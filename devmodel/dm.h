@@ -335,6 +335,9 @@ struct dm_class {
 	/** load - fills the reset @state from a blob of model version @version. 0, or -EINVAL: malformed, or
 	 * a version that it does not know; then the caller throws @state away. */
 	int (*load)(struct dm *dm, void *state, uint32_t version, const void *buf, size_t len);
+	/** poked - a person has set the stored value of a register (@io: which, .old, .value), between two requests: lines, timers
+	 * and other registers that follow from it are brought up to date. NULL: nothing does. */
+	void (*poked)(struct dm *dm, void *state, const struct dm_io *io);
 	/** inspect - adds what registers do not show: queues, modes. Calls dm_text_item() only. */
 	void (*inspect)(struct dm *dm, const void *state, struct dm_text *text);
 };

@@ -33,11 +33,16 @@ static int tell(struct device *d, Outrigger__ToDaemon__KindCase kind)
 	return ctl_send(d->ctl, &m.base, 0);
 }
 
+bool pause_quiet(const struct device *d)
+{
+	return (d->vm->paused && !d->freeze) || d->person_paused || d->recovering;
+}
+
 /* Makes @d's daemon quiet, or not, as it should be. Nobody waits for the answers. One that does not take the message (it
  * may be stopped) is told later: see pause_review(). */
 static void settle(struct device *d)
 {
-	bool quiet = (d->vm->paused && !d->freeze) || d->person_paused || d->recovering;
+	bool quiet = pause_quiet(d);
 	if (d->stage != STAGE_UP || (d->swap && swap_in_hand_over(d->swap)))
 		return; /* whoever serves next is told then */
 	if (d->clock_news && !tell(d, OUTRIGGER__TO_DAEMON__KIND_CONFIGURE))

@@ -27,6 +27,9 @@ void pause_update(struct vm *vm);
  * before. Control thread. */
 void pause_review(struct vm *vm);
 
+/** pause_quiet - true if the daemon of @d is to serve nothing now. Control thread. */
+bool pause_quiet(const struct device *d);
+
 /** pause_told - the daemon of @d is another one, or the same after a hand-over that came to nothing: whether it is quiesced now
  * is @quiet. It is told what it should be. Control thread. */
 void pause_told(struct device *d, bool quiet);

@@ -33,6 +33,7 @@
 #define HAND_OVER_MS 500     /* until the old daemon has stopped */
 #define TAKE_OVER_MS                                                                               \
 	400	    /* until the new one serves; all below a device's usual deadline of a second */
+#define PATIENCE 20u /* times that, if a person started the new one */
 #define DIE_MS 1000 /* until a killed one is dead */
 #define MESSAGES_A_TURN 32
 #define SWAP_ID (1ull << 63) /* ids of a swap's requests to the old daemon */
@@ -61,7 +62,7 @@ struct swap {
 	struct backend_set backends; /* as they are to be */
 	struct watch *ctl_watch, *dock_watch, *pid_watch, *timer_watch;
 	uint64_t begun_ns, held_ns;
-	bool old_gone, by_hand;
+	bool old_gone, by_hand, quiet;
 	char why[300]; /* KILLED */
 };
 
@@ -160,7 +161,10 @@ static void killed(struct swap *w)
 		old_resumes(w);
 	char why[sizeof(w->why)];
 	memcpy(why, w->why, sizeof(why));
+	bool by_hand = w->by_hand;
 	swap_over(w, why);
+	if (by_hand)
+		debug_end(d);
 	if (resumes)
 		pause_told(d, false);
 }
@@ -169,6 +173,12 @@ static void deadline(struct swap *w, unsigned ms)
 {
 	struct itimerspec its = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
 	timerfd_settime(w->timer_fd, 0, &its, NULL);
+}
+
+/* Under valgrind, or with a breakpoint in load(), it takes longer. */
+static unsigned patient(const struct swap *w, unsigned ms)
+{
+	return w->by_hand ? ms * PATIENCE : ms;
 }
 
 __attribute__((format(printf, 2, 3))) static void swap_fail(struct swap *w, const char *fmt, ...)
@@ -191,10 +201,13 @@ __attribute__((format(printf, 2, 3))) static void swap_fail(struct swap *w, cons
 	}
 	struct device *d = w->d;
 	bool resumes = w->stage == SWAP_HAND_OVER;
+	bool marked = resumes && w->by_hand;
 	say_no(w, why);
 	if (resumes)
 		old_resumes(w);
 	swap_over(w, why);
+	if (marked)
+		debug_end(d);
 	pause_told(d, resumes ? false : d->told_quiet);
 }
 
@@ -281,7 +294,7 @@ static void on_ranges(struct swap *w, const Outrigger__RegisterRanges *r)
 static void on_standing_by(struct swap *w)
 {
 	w->stage = SWAP_SAVE;
-	deadline(w, REHEARSE_MS);
+	deadline(w, patient(w, REHEARSE_MS));
 	ask_old(w, OUTRIGGER__TO_DAEMON__KIND_SAVE);
 }
 
@@ -298,10 +311,20 @@ static void send_state(struct swap *w, Outrigger__ToDaemon__KindCase kind,
 
 static void on_practised(struct swap *w)
 {
+	if (w->by_hand) /* what is asked meanwhile waits, however long it takes */
+		debug_by_hand(w->d);
 	w->stage = SWAP_HAND_OVER;
 	deadline(w, HAND_OVER_MS);
 	w->held_ns = clock_now_ns();
 	ask_old(w, OUTRIGGER__TO_DAEMON__KIND_HAND_OVER);
+}
+
+static void quiesce_new(struct swap *w)
+{
+	Outrigger__ToDaemon m = OUTRIGGER__TO_DAEMON__INIT;
+	m.kind_case = OUTRIGGER__TO_DAEMON__KIND_QUIESCE;
+	m.quiesce = true;
+	ctl_send(w->s.ctl, &m.base, 0);
 }
 
 static void on_handed_over(struct swap *w, const ProtobufCBinaryData *blob)
@@ -312,7 +335,11 @@ static void on_handed_over(struct swap *w, const ProtobufCBinaryData *blob)
 		return;
 	}
 	w->stage = SWAP_TAKE_OVER;
-	deadline(w, TAKE_OVER_MS);
+	deadline(w, patient(w, TAKE_OVER_MS));
+	/* Else it would serve what waits before it can be told. */
+	w->quiet = pause_quiet(w->d) && !w->d->recovering;
+	if (w->quiet)
+		quiesce_new(w);
 	send_state(w, OUTRIGGER__TO_DAEMON__KIND_TAKE_OVER, blob);
 }
 
@@ -320,7 +347,7 @@ static void on_handed_over(struct swap *w, const ProtobufCBinaryData *blob)
 static void adopt(struct swap *w)
 {
 	struct device *d = w->d;
-	bool by_hand = w->by_hand;
+	bool by_hand = w->by_hand, quiet = w->quiet;
 	w->held_ns = clock_now_ns() - w->held_ns;
 	watch_stop(&w->ctl_watch);
 	watch_stop(&w->dock_watch);
@@ -339,7 +366,7 @@ static void adopt(struct swap *w)
 	device_adopt(d, &w->s);
 	w->s.url[0] = 0;
 	swap_destroy(w);
-	pause_told(d, false);
+	pause_told(d, quiet);
 	if (by_hand)
 		debug_by_hand(d);
 	devices_review(d->vm);

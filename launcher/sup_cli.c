@@ -222,25 +222,38 @@ static bool has_control(const struct config_device *dev, const char *name, struc
 	return false;
 }
 
+/* Registers: the model of the config is asked first, for a good message; a build that was swapped in may have others. */
+static bool has_register(const struct config_device *dev, const char *name)
+{
+	const Outrigger__ModelDescription *desc = dev->model->desc;
+	size_t len = strcspn(name, "[.");
+	for (size_t i = 0; i < desc->n_regions; i++)
+		for (size_t k = 0; k < desc->regions[i]->n_regs; k++)
+			if (strlen(desc->regions[i]->regs[k]->name) == len &&
+			    strncasecmp(desc->regions[i]->regs[k]->name, name, len) == 0)
+				return true;
+	return false;
+}
+
 static void verb_control(struct sup *s, const Outrigger__CliRequest *q)
 {
 	AUTO_SB known = {0};
 	if (q->n_args != 3) {
-		cli_error(s, "a control needs a device, a name and a value");
+		cli_error(s, "to set something needs a device, a name and a value");
 		return;
 	}
 	const struct config_device *dev = device_named(s, q->args[0]);
 	if (!dev)
 		return;
-	if (has_control(dev, q->args[1], &known)) {
+	if (has_control(dev, q->args[1], &known) || has_register(dev, q->args[1])) {
 		device_wait(s, sup_hv_control(s, dev->name, q->args[1], q->args[2]));
 		return;
 	}
-	AUTO_FREE char *text =
-		known.len ? xasprintf("device %s (%s) has no control %s; it has %s", dev->name,
-				      dev->model->name, q->args[1], sb_str(&known))
-			  : xasprintf("device %s (%s) has nothing that can be set while it runs",
-				      dev->name, dev->model->name);
+	AUTO_FREE char *text = xasprintf(
+		"device %s (%s) has no control and no register %s; %s%s%s`outrigger models %s` "
+		"lists its registers",
+		dev->name, dev->model->name, q->args[1], known.len ? "its controls are " : "",
+		known.len ? sb_str(&known) : "", known.len ? "; " : "", dev->model->name);
 	cli_error(s, text);
 }
 

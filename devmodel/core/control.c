@@ -123,7 +123,9 @@ static void do_control(struct daemon *d, uint64_t id, const Outrigger__ControlSe
 {
 	struct err err = {{0}};
 	int rc = dm_control_set(d->dm, c->name, c->value, &err);
-	server_commit(&d->srv); /* a control that was refused has changed nothing */
+	if (rc == -ENOENT)
+		rc = dm_reg_set(d->dm, c->name, c->value, &err);
+	server_commit(&d->srv); /* what was refused has changed nothing */
 	if (rc)
 		reply_error(d, id, err.msg);
 	else

@@ -145,6 +145,9 @@ bool dm_serve(struct dm *dm, const struct port_entry *e, uint32_t *ret_status, u
 void dm_doorbell(struct dm *dm, unsigned index);
 bool dm_work(struct dm *dm);
 void dm_resume(struct dm *dm);
+/** dm_reg_set - sets the stored value of a register, by NAME, NAME[i], NAME.FIELD. 0, -ENOENT: no such register, -EPERM: it has
+ * none, -EINVAL: not such a value; @err says what would be right. */
+int dm_reg_set(struct dm *dm, const char *name, const char *value, struct err *err);
 /** dm_control_set - sets a control of the class. 0, -ENOENT: no such control, -EINVAL;  says why. */
 int dm_control_set(struct dm *dm, const char *name, const char *value, struct err *err);
 

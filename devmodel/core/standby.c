@@ -79,6 +79,8 @@ int standby_run(struct daemon *d, const struct mappings *m, bool sandboxed, stru
 		const Outrigger__ToDaemon *q = (void *)raw;
 		if (q->kind_case == OUTRIGGER__TO_DAEMON__KIND_LOAD) {
 			rc = practise(d, m, q, err);
+		} else if (q->kind_case == OUTRIGGER__TO_DAEMON__KIND_QUIESCE) {
+			d->quiesced = true; /* from when we have taken over */
 		} else if (q->kind_case == OUTRIGGER__TO_DAEMON__KIND_TAKE_OVER) {
 			fail_if_told();
 			step_at("load");

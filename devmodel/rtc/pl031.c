@@ -96,6 +96,13 @@ static void pl031_write(struct dm *dm, void *state, const struct dm_io *io)
 	update(dm, r);
 }
 
+static void pl031_poked(struct dm *dm, void *state, const struct dm_io *io)
+{
+	if (io->reg->offset == MR)
+		arm(dm, state);
+	update(dm, state);
+}
+
 static void pl031_inspect(struct dm *dm, const void *state, struct dm_text *text)
 {
 	const struct pl031 *r = state;
@@ -167,5 +174,6 @@ const struct dm_class dm_class_pl031 = {
 	.read = pl031_read,
 	.write = pl031_write,
 	.timer = pl031_timer,
+	.poked = pl031_poked,
 	.inspect = pl031_inspect,
 };

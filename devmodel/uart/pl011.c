@@ -287,6 +287,12 @@ static void pl011_reset(struct dm *dm, void *state)
 	update(dm, state);
 }
 
+static void pl011_poked(struct dm *dm, void *state, const struct dm_io *io)
+{
+	(void)io;
+	update(dm, state);
+}
+
 static void pl011_inspect(struct dm *dm, const void *state, struct dm_text *text)
 {
 	const struct pl011 *u = state;
@@ -428,5 +434,6 @@ const struct dm_class dm_class_pl011 = {
 	.host_in = pl011_host_in,
 	.host_done = pl011_host_done,
 	.timer = pl011_timer,
+	.poked = pl011_poked,
 	.inspect = pl011_inspect,
 };

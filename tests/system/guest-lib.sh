@@ -13,6 +13,7 @@ guest_start() {
 	"$O" run "$tmp/vm.yaml" --name "$vm" <&8 >"$tmp/console" 2>"$tmp/sup" &
 	sup=$!
 	wait_for "$tmp/console" "Enter 'help' for a list" 110
+	[ "$failed" = 0 ] || { tail -n 15 "$tmp/sup"; result; }
 }
 
 # typed TEXT: into the guest's shell.

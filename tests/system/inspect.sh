@@ -28,9 +28,9 @@ has "$tmp/out" '"size": "2x2"'
 run 1 "$O" inspect one uart0 --set size=bad
 has "$tmp/err" "uart0: size=bad: VM one: that is ?[2Jbad"
 run 1 "$O" inspect one uart0 --set speed=9
-has "$tmp/err" "device uart0 (pl011) has no control speed; it has size"
+has "$tmp/err" "device uart0 (pl011) has no control and no register speed; its controls are size;"
 run 1 "$O" inspect one rtc --set size=1x1
-has "$tmp/err" "device rtc (pl031) has nothing that can be set while it runs"
+has "$tmp/err" "device rtc (pl031) has no control and no register size;"
 run 2 "$O" inspect one uart0 --set size
 has "$tmp/err" "write NAME=VALUE"
 

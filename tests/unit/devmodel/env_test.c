@@ -193,6 +193,54 @@ static void inspect_names_registers_and_has_no_effect(void **state)
 	dmt_destroy(t);
 }
 
+static void refused(struct dm_test *t, const char *name, const char *value, const char *says)
+{
+	struct err e = {{0}};
+	uint8_t before[sizeof(struct toy)];
+	memcpy(before, t->dm->state, sizeof(before));
+	assert_true(dm_reg_set(t->dm, name, value, &e) < 0);
+	if (!strstr(e.msg, says))
+		fail_msg("%s=%s: \"%s\" does not say \"%s\"", name, value, e.msg, says);
+	assert_memory_equal(before, t->dm->state, sizeof(before));
+}
+
+static void a_register_is_set_by_name_without_its_side_effects(void **state)
+{
+	(void)state;
+	struct dm_test *t = dmt_create(&dm_class_toy, NULL);
+	const struct toy *s = t->dm->state;
+	struct err e = {{0}};
+	/* No mask, no write-one-to-clear, no access of the guest. */
+	assert_int_equal(dm_reg_set(t->dm, "RW", "0xff000001", &e), 0);
+	assert_int_equal(s->rw, 0xff000001);
+	assert_int_equal(dm_reg_set(t->dm, "rw", "5", &e), 0);
+	assert_int_equal(s->rw, 5);
+	assert_int_equal(dm_reg_set(t->dm, "W1C", "0x0f", &e), 0);
+	assert_int_equal(s->w1c, 0x0f);
+	assert_int_equal(dm_reg_set(t->dm, "RO", "9", &e), 0);
+	assert_int_equal(dmt_r32(t, TOY_RO), 9);
+	assert_int_equal(dm_reg_set(t->dm, "ARRAY[3]", "0xbeef", &e), 0);
+	assert_int_equal(s->array[3], 0xbeef);
+	assert_int_equal(dm_reg_set(t->dm, "WIDE", "0xffffffffffffffff", &e), 0);
+	assert_true(s->wide == UINT64_MAX);
+	refused(t, "CONST", "1", "it is a constant");
+	refused(t, "CALL", "1", "computes it at each read");
+	refused(t, "PULSE", "1", "stores nothing");
+	refused(t, "ARRAY", "1", "write ARRAY[0] to ARRAY[3]");
+	refused(t, "ARRAY[4]", "1", "4 elements");
+	refused(t, "ARRAY[-1]", "1", "4 elements");
+	refused(t, "ARRAY[0", "1", "4 elements");
+	refused(t, "ARRAY[1]", "0x10000", "has 16 bits");
+	refused(t, "RW", "0x100000000", "has 32 bits");
+	refused(t, "RW", "-1", "is no number");
+	refused(t, "RW", "", "is no number");
+	refused(t, "RW", "12x", "is no number");
+	refused(t, "RW.NONE", "1", "no field \"NONE\"");
+	refused(t, "RWX", "1", "no control and no register");
+	refused(t, "", "1", "no control and no register");
+	dmt_destroy(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +254,7 @@ int main(void)
 		cmocka_unit_test(a_register_device_has_no_guest_memory),
 		cmocka_unit_test(a_saved_device_loads_into_a_fresh_one),
 		cmocka_unit_test(inspect_names_registers_and_has_no_effect),
+		cmocka_unit_test(a_register_is_set_by_name_without_its_side_effects),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
