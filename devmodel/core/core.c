@@ -136,6 +136,7 @@ void dm_destroy(struct dm *dm)
 		free(dm->values[k]);
 	free(dm->values);
 	free(dm->scratch);
+	free(dm->lately);
 	dm_maps_destroy(dm);
 	dm_geometry_destroy(dm);
 	free(dm);

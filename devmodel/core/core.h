@@ -92,6 +92,7 @@ struct dm {
 	void *queue_ctx;
 	const struct dm_io_ops *io; /* disks and links */
 	void *io_ctx;
+	void *lately; /* heap: what a shared part of models keeps for inspect(), not of the state */
 	void *scratch;
 	size_t scratch_bytes;
 	uint64_t guest_errors;

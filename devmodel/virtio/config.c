@@ -125,8 +125,10 @@ void virtio_dm_inspect(struct dm *dm, const void *state, struct dm_text *text)
 	inspect_features(text, "features negotiated", v->negotiated);
 	if (v->broken_queue)
 		dm_text_item(text, "needs reset", "queue %u broke first", v->broken_queue - 1);
-	for (unsigned q = 0; q < v->nqueues; q++)
+	for (unsigned q = 0; q < v->nqueues; q++) {
 		inspect_queue(text, state, q);
+		lately_inspect(dm, text, q);
+	}
 	if (m->inspect)
 		m->inspect(dm, state, text);
 }

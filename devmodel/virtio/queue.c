@@ -243,6 +243,7 @@ int virtio_pop(struct dm *dm, void *state, unsigned q, struct vring_chain *ret)
 	int rc = ops->pop(ctx, q, r, iov_of(dm), VRING_SIZE_MAX, ret);
 	if (rc > 0) {
 		v->unarmed &= ~(1u << q);
+		lately_popped(dm, q, ret);
 		if (packed)
 			fresh_popped(dm, v, q, ret);
 	} else if (rc == 0) {
@@ -259,6 +260,7 @@ void virtio_unpop(struct dm *dm, void *state, unsigned q, const struct vring_cha
 	const struct dm_queue_ops *ops = ops_of(dm, &ctx);
 	if (!virtio_queue_live(state, q))
 		return;
+	lately_unpopped(dm, q);
 	fresh_unpopped(state, q, c->id);
 	ops->unpop(ctx, q, virtio_queue(state, q), c);
 }
@@ -268,6 +270,7 @@ void virtio_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint16_t n
 	if (!virtio_queue_live(state, q))
 		return;
 	dm_count(dm, DM_COUNT_REQUESTS, 1);
+	lately_pushed(dm, q, id, len);
 	if (virtio_queue(state, q)->features & VRING_F_RING_PACKED) {
 		fresh_begin(dm, state);
 		if (fresh_push(state, q, id, len))

@@ -68,6 +68,12 @@ void virtio_ring_push(struct dm *dm, void *state, unsigned q, uint16_t id, uint1
 		      uint32_t len);
 void virtio_ring_signal(struct dm *dm, void *state, unsigned q);
 
+/* lately.c: the last chains, for inspect: "id: out SEGMENTS/BYTES in SEGMENTS/BYTES, and how it ended". */
+void lately_popped(struct dm *dm, unsigned q, const struct vring_chain *c);
+void lately_unpopped(struct dm *dm, unsigned q);
+void lately_pushed(struct dm *dm, unsigned q, uint16_t id, uint32_t len);
+void lately_inspect(const struct dm *dm, struct dm_text *text, unsigned q);
+
 /* fresh.c: pushes that wait for a commit. */
 /** fresh_begin - at every entry: if there was a commit since, shows the driver what waited for it. True: it did. */
 bool fresh_begin(struct dm *dm, void *state);

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define V1 VRING_F_VERSION_1
@@ -103,6 +104,27 @@ static void buffers_go_round(void **state)
 	assert_int_equal(f->t->counts[DM_COUNT_REQUESTS], 100);
 	dmt_w32(f->t, R_QUEUE_SEL, 0);
 	assert_int_equal(dmt_r32(f->t, R_QUEUE_READY), 1);
+}
+
+static void inspect_shows_the_last_chains(void **state)
+{
+	struct fix *f = *state;
+	char *s;
+	go(f, 8);
+	s = dm_inspect(f->t->dm, "dev");
+	assert_null(strstr(s, "queue 0, last chains"));
+	free(s);
+	for (unsigned i = 0; i < 6; i++)
+		expect_echo(f, 0, i, 10 + i);
+	s = dm_inspect(f->t->dm, "dev");
+	const char *at = strstr(s, "\"queue 0, last chains\": \"");
+	assert_non_null(at);
+	/* The last one first, four of them. */
+	assert_non_null(strstr(at, ": out 1/15 in 1/15 used 15; "));
+	assert_non_null(strstr(at, ": out 1/12 in 1/12 used 12\""));
+	assert_null(strstr(at, "used 11"));
+	assert_null(strstr(s, "queue 3, last chains"));
+	free(s);
 }
 
 static void an_emptied_queue_asks_for_notifications(void **state)
@@ -520,6 +542,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ALL(buffers_go_round),
+		ALL(inspect_shows_the_last_chains),
 		ALL(an_emptied_queue_asks_for_notifications),
 		ALL(a_queue_that_is_not_emptied_asks_for_none),
 		ALL(a_turn_is_bounded),
