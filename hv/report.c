@@ -134,6 +134,7 @@ static void device_status(struct device *d, struct status *s)
 	s->m.io = s->io;
 	s->m.n_io = IO_WORDS;
 	s->m.dma = d->cfg->dma;
+	s->m.serves = d->stage == STAGE_UP && slot_state(d->slot) == SLOT_SERVING;
 }
 
 void report_device(struct device *d)

@@ -38,6 +38,7 @@ struct sup_process {
 	int pidfd;   /* with adopted, while it is alive */
 	bool judged; /* its death was reported */
 	int status;  /* of waitpid(), once dead */
+	int keep;    /* descriptor of the program as it was started, + 1; 0: none */
 };
 
 struct sup_hand; /* sup_attach.c: a daemon that a person started */
@@ -67,6 +68,9 @@ struct sup_device {
 	struct sup_process proc;
 	struct sup_process standby; /* a swap: comes up beside proc */
 	struct sup_process retired; /* was replaced by proc */
+	/* a swap of a device that nobody serves: what is to be swapped in once the one before is back, at rest */
+	char *revive_program, **revive_set;
+	uint64_t revive_id; /* what the client that asked waits for until then */
 	uint64_t swap_id;	    /* request to hv; 0: no swap is under way */
 	char swap_token[LIMIT_TOKEN + 1];
 	char **set, **new_set;	/* "name=value" that swaps have brought; of the swap under way */
@@ -206,6 +210,9 @@ uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model
 struct sup_device *sup_swap_of(struct sup *s, const Outrigger__HvReply *r);
 /** sup_swap_reply - hv's answer to the swap of @dev: begins or ends it. True: it has ended. */
 bool sup_swap_reply(struct sup *s, struct sup_device *dev, const Outrigger__HvReply *r);
+/** sup_swap_revived - @dev serves again: if that was for a swap, it begins. sup_swap_lost - its process died before. */
+void sup_swap_revived(struct sup *s, struct sup_device *dev);
+void sup_swap_lost(struct sup *s, struct sup_device *dev);
 /** sup_swap_died - the standby of @dev has died. */
 void sup_swap_died(struct sup *s, struct sup_device *dev);
 /** sup_swap_attach - as sup_swap_begin(), but that a person starts the new daemon, with attach.token, within @wait_ms. */
@@ -247,6 +254,8 @@ uint64_t sup_hv_swap_cancel(struct sup *s, const char *device, const char *why);
 
 /** sup_restart - @dev's process has died while the VM runs: another one, at once or after a while, or none any more. */
 void sup_restart(struct sup *s, struct sup_device *dev);
+/** sup_revive - starts @dev's program again, to serve nothing but a hand-over. The id of the request to hv; 0: not now. */
+uint64_t sup_revive(struct sup *s, struct sup_device *dev);
 /** sup_restart_answer - true if @reply is hv's answer to a restart; then the process is started. */
 bool sup_restart_answer(struct sup *s, const Outrigger__HvReply *reply);
 /** sup_hv_expect / sup_hv_give_up - tells hv that a daemon with @token will dock; that none will. As sup_hv_request(). */

@@ -169,8 +169,10 @@ void sup_reap(struct sup *s)
 		if (reap_one(s, &dev->standby))
 			sup_swap_died(s, dev);
 		/* While a swap is under way it is hv that knows which of the two the device has lost. */
-		if (reap_one(s, &dev->proc) && !dev->swap_id)
+		if (reap_one(s, &dev->proc) && !dev->swap_id) {
+			sup_swap_lost(s, dev);
 			sup_died(s, dev);
+		}
 	}
 	if (hv_gone_now)
 		hv_died(s);

@@ -144,6 +144,8 @@ static void event_device(struct sup *s, const Outrigger__DeviceStatus *ds)
 	bool news = strcmp(dev->state, ds->state) != 0;
 	if (strcmp(ds->state, "serving") == 0 || strcmp(ds->state, "debugged") == 0)
 		sup_attach_event(dev, ds->pid);
+	if (ds->serves && dev->proc.alive)
+		sup_swap_revived(s, dev);
 	snprintf(dev->state, sizeof(dev->state), "%s", ds->state);
 	snprintf(dev->why, sizeof(dev->why), "%s", ds->why);
 	if (!news || s->phase == SUP_ENDING)

@@ -31,6 +31,18 @@ static void respawn(uv_timer_t *t)
 		cannot(dev, "hv takes no requests");
 }
 
+uint64_t sup_revive(struct sup *s, struct sup_device *dev)
+{
+	if (s->phase != SUP_RUNNING || !s->hv.alive || dev->proc.alive || dev->expect_id)
+		return 0;
+	uv_timer_stop(&dev->restart_timer);
+	dock_token_make(dev->restart_token);
+	dev->restarts.started_ns = clock_now_ns();
+	dev->expect_id = sup_hv_device(s, OUTRIGGER__HV_REQUEST__KIND_EXPECT, dev->cfg->name,
+				       "quiesced", dev->restart_token);
+	return dev->expect_id;
+}
+
 bool sup_restart_answer(struct sup *s, const Outrigger__HvReply *reply)
 {
 	struct err err = {0};
@@ -44,10 +56,10 @@ bool sup_restart_answer(struct sup *s, const Outrigger__HvReply *reply)
 	if (s->phase != SUP_RUNNING || dev->proc.alive)
 		return true;
 	dev->restarts_total++;
-	if (reply->status)
-		cannot(dev, reply->error);
-	else if (sup_spawn_daemon(s, dev, dev->restart_token, &err) < 0)
-		cannot(dev, err.msg);
+	if (reply->status || sup_spawn_daemon(s, dev, dev->restart_token, &err) < 0) {
+		sup_swap_lost(s, dev);
+		cannot(dev, reply->status ? reply->error : err.msg);
+	}
 	sup_save(s);
 	return true;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/fd.h"
 #include "launcher/hvlink.h"
 #include "launcher/spawn.h"
@@ -42,6 +44,27 @@ static int keep_lock(struct sup *s, struct err *err)
 	return r < 0 ? err_set(err, -r, "cannot give hv the lock: %s", strerror(-r)) : 0;
 }
 
+/*
+ * The program as it was started first is kept open: a process that follows after a death goes on from the state that was
+ * committed, which only the same build understands, also if the file was linked anew meanwhile. Gives the path to execute.
+ */
+static const char *program_kept(struct sup_process *p, char path[32])
+{
+	struct stat was, is;
+	char magic[2];
+	if (!p->keep)
+		p->keep = open(p->program, O_RDONLY | O_CLOEXEC) + 1;
+	int fd = p->keep - 1;
+	if (fd < 0 || fstat(fd, &was) < 0 ||
+	    (stat(p->program, &is) == 0 && was.st_dev == is.st_dev && was.st_ino == is.st_ino))
+		return p->program;
+	/* A script's interpreter would open it again, when the descriptor is closed. */
+	if (pread(fd, magic, 2, 0) != 2 || memcmp(magic, "#!", 2) == 0)
+		return p->program;
+	snprintf(path, 32, "/proc/self/fd/%d", fd);
+	return path;
+}
+
 int sup_spawn_process(struct sup *s, struct sup_device *dev, struct sup_process *p,
 		      const char *token, bool again, struct err *err)
 {
@@ -50,7 +73,8 @@ int sup_spawn_process(struct sup *s, struct sup_device *dev, struct sup_process 
 	const char *argv[] = {p->program, "--dock", dock, s->opt.no_sandbox ? "--no-sandbox" : NULL,
 			      NULL};
 	const char *env[] = {env_token, NULL};
-	struct spawn sp = {.path = p->program,
+	char kept[32];
+	struct spawn sp = {.path = program_kept(p, kept),
 			   .argv = argv,
 			   .env = env,
 			   .log_path = p->log_path,

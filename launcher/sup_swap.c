@@ -43,6 +43,8 @@ void sup_process_fini(struct sup_process *p)
 {
 	free(p->program);
 	free(p->log_path);
+	if (p->keep)
+		close(p->keep - 1);
 	*p = (struct sup_process){0};
 }
 
@@ -217,10 +219,36 @@ static uint64_t ask(struct sup *s, struct sup_device *dev, char **sets, char *to
 	return dev->swap_id;
 }
 
+/* Starts a swap to @program (taken) with @sets (taken). */
+static uint64_t begin(struct sup *s, struct sup_device *dev, char *program, char **sets,
+		      struct err *err)
+{
+	char token[LIMIT_TOKEN + 1];
+	if (sup_backends_open(s, dev, &sets, err) < 0) {
+		sup_sets_free(sets);
+		free(program);
+		return 0;
+	}
+	dock_token_make(token);
+	dev->standby.name = dev->cfg->name;
+	dev->standby.program = program;
+	dev->standby.log_path = xstrdup(dev->proc.log_path);
+	return ask(s, dev, sets, token, 0, err);
+}
+
+/* No revival any more. */
+static void forget(struct sup_device *dev)
+{
+	free(dev->revive_program);
+	sup_sets_free(dev->revive_set);
+	dev->revive_program = NULL;
+	dev->revive_set = NULL;
+	dev->revive_id = 0;
+}
+
 uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model, char *const *args,
 			size_t nargs, struct err *err)
 {
-	char token[LIMIT_TOKEN + 1];
 	if (s->phase != SUP_RUNNING || dev->swap_id) {
 		err_set(err, EBUSY,
 			dev->swap_id ? "another swap of the device is under way"
@@ -233,15 +261,49 @@ uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model
 	char **sets = program ? sets_merge(dev, args, nargs, err) : NULL;
 	if (!sets)
 		return 0;
-	if (sup_backends_open(s, dev, &sets, err) < 0) {
-		sup_sets_free(sets);
-		return 0;
+	if (!dev->proc.alive && !dev->hand) {
+		forget(dev);
+		dev->revive_program = ptr_steal(program);
+		dev->revive_set = sets;
+		uint64_t id = dev->revive_id = sup_revive(s, dev);
+		if (!id)
+			err_set(err, EBUSY, "the device is just being restarted");
+		return id;
 	}
-	dock_token_make(token);
-	dev->standby.name = dev->cfg->name;
-	dev->standby.program = ptr_steal(program);
-	dev->standby.log_path = xstrdup(dev->proc.log_path);
-	return ask(s, dev, sets, token, 0, err);
+	return begin(s, dev, ptr_steal(program), sets, err);
+}
+
+/* The one that served before is back, and at rest: now it can hand its state over. Whoever waits for that waits on. */
+void sup_swap_revived(struct sup *s, struct sup_device *dev)
+{
+	struct err err = {0};
+	bool waited = s->cli_pending && s->cli_pending == dev->revive_id;
+	if (!dev->revive_program)
+		return;
+	char *program = ptr_steal(dev->revive_program), **sets = dev->revive_set;
+	dev->revive_set = NULL;
+	sup_process_end(&dev->standby);
+	sup_process_fini(&dev->standby);
+	uint64_t id = begin(s, dev, program, sets, &err);
+	if (waited)
+		s->cli_pending = id;
+	if (waited && !id) {
+		sup_cli_error(s, err.msg);
+		sup_cli_next(s);
+	}
+}
+
+void sup_swap_lost(struct sup *s, struct sup_device *dev)
+{
+	bool waited = s->cli_pending && s->cli_pending == dev->revive_id;
+	if (!dev->revive_program)
+		return;
+	forget(dev);
+	if (waited) {
+		sup_cli_error(s, "the program that served before does not come up again, and only it "
+				 "knows the device's state; see its log, or `outrigger restart`");
+		sup_cli_next(s);
+	}
 }
 
 uint64_t sup_swap_attach(struct sup *s, struct sup_device *dev, unsigned wait_ms, struct err *err)

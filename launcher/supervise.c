@@ -153,6 +153,8 @@ static void sup_fini(struct sup *s)
 		sup_process_fini(&dev->proc);
 		sup_process_fini(&dev->standby);
 		sup_process_fini(&dev->retired);
+		free(dev->revive_program);
+		sup_sets_free(dev->revive_set);
 		sup_sets_free(dev->set);
 		sup_sets_free(dev->new_set);
 		backends_close(&dev->change);

@@ -73,6 +73,40 @@ run 0 "$O" swap park disk0
 run 0 "$O" restart park rtc
 guest 'dd if=/dev/vda of=/dev/null bs=4k count=8 iflag=direct 2>/dev/null && echo alive' alive
 
+# A crash, and the way on: the build that is right takes over from the one that died, which comes back for that, serves nothing,
+# and hands its state over.
+other=$tmp/other-pl031
+cp "$bindir/outrigger-dm-pl031" "$other"
+objcopy --dump-section .note.gnu.build-id="$tmp/note" "$other" && { head -c -1 "$tmp/note"; printf 'Z'; } >"$tmp/note2" &&
+	objcopy --update-section .note.gnu.build-id="$tmp/note2" "$other"
+run 0 "$O" inspect park rtc --set LR=0x1234567
+kept() {
+	"$O" inspect park rtc >"$tmp/out"
+	grep -q "LR .*0x1234567" "$tmp/out" && ok || bad "state after $1: $(grep LR "$tmp/out")"
+}
+kept "inspect --set"
+run 0 "$O" kill park rtc
+until_state rtc parked
+typed 'hwclock -u -r >/dev/null && echo fixed $((6 * 7))'
+run 0 "$O" swap park rtc --model "$other"
+wait_for "$tmp/console" "^fixed 42"
+until_state rtc serving
+kept "a swap of a dead device"
+# The file is another one by now: what follows a death is still the build that knows the state.
+cp "$bindir/outrigger-dm-pl031" "$tmp/new" && mv "$tmp/new" "$other"
+run 0 "$O" kill park rtc
+until_state rtc parked
+run 0 "$O" restart park rtc
+guest 'hwclock -u -r >/dev/null && echo alive' alive
+kept "a restart after the file was replaced"
+# A program that does not come up changes nothing.
+run 0 "$O" kill park rtc
+until_state rtc parked
+run 1 "$O" swap park rtc --model /bin/false
+until_state rtc serving
+guest 'hwclock -u -r >/dev/null && echo alive' alive
+kept "a swap that failed"
+
 # Restarts that were given up, then: park.
 for _ in 1 2 3 4 5 6 7; do
 	[ "$(state disk0)" = parked ] && break
