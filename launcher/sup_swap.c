@@ -282,7 +282,7 @@ void sup_swap_revived(struct sup *s, struct sup_device *dev)
 		return;
 	char *program = ptr_steal(dev->revive_program), **sets = dev->revive_set;
 	dev->revive_set = NULL;
-	sup_process_end(&dev->standby);
+	sup_process_end(s, &dev->standby);
 	sup_process_fini(&dev->standby);
 	uint64_t id = begin(s, dev, program, sets, &err);
 	if (waited)
