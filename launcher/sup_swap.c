@@ -287,6 +287,8 @@ void sup_swap_revived(struct sup *s, struct sup_device *dev)
 	uint64_t id = begin(s, dev, program, sets, &err);
 	if (waited)
 		s->cli_pending = id;
+	if (!id) /* then it serves itself */
+		sup_hv_device(s, OUTRIGGER__HV_REQUEST__KIND_RESUME_DEVICE, dev->cfg->name, "", "");
 	if (waited && !id) {
 		sup_cli_error(s, err.msg);
 		sup_cli_next(s);
