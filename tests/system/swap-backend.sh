@@ -65,7 +65,7 @@ refused() {
 # until_free FILE: nobody has it locked any more (the daemon before may still be on its way out).
 until_free() {
 	local end=$((SECONDS + 15))
-	while ls -l /proc/[0-9]*/fd 2>/dev/null | grep -qF -- "-> $1" && [ $SECONDS -lt $end ]; do timeout 0.05 tail -f /dev/null; done
+	while find /proc/[0-9]*/fd -lname "$1" 2>/dev/null | grep -q . && [ $SECONDS -lt $end ]; do timeout 0.05 tail -f /dev/null; done
 }
 fails() { # STEP MODEL
 	printf '#!/bin/sh\nOUTRIGGER_FAULT=%s exec %s "$@"\n' "$1" "$bindir/outrigger-dm-$2" >"$tmp/fails"
