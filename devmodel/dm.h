@@ -391,7 +391,8 @@ bool dm_option_bool(struct dm *dm, const char *name);
 bool dm_option_time(struct dm *dm, const char *name, uint64_t *ret_ns);
 
 /** dm_dma_read / _write - copies guest memory. 0, -EACCES: nothing granted there (always so for a
- * class without .dma). dma_map: a pointer to @len granted bytes that is valid during this call only, or NULL. */
+ * class without .dma). dma_map: a pointer to @len granted bytes that is valid during this call only, or NULL; what is
+ * done through it is in no trace, so a model that is to be replayed copies. */
 int dm_dma_read(struct dm *dm, uint64_t gpa, void *buf, size_t len);
 int dm_dma_write(struct dm *dm, uint64_t gpa, const void *buf, size_t len);
 void *dm_dma_map(struct dm *dm, uint64_t gpa, size_t len, bool writable);

@@ -76,6 +76,7 @@ struct sup_device {
 	char **set, **new_set;	/* "name=value" that swaps have brought; of the swap under way */
 	struct backends change; /* back-ends of the swap under way */
 	uv_timer_t retire_timer;
+	struct sup_shadow *shadow; /* sup_shadow.c */
 	struct sup_attach attach;
 	uv_timer_t attach_timer;
 	struct sup_hand *hand;	  /* who serves it, if a person started that; else NULL */
@@ -206,6 +207,10 @@ void sup_died(struct sup *s, struct sup_device *dev);
  * ("name=value") beside those it has. Returns the id of the request to hv whose answer ends it; 0: @err. */
 uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model, char *const *args,
 			size_t nargs, struct err *err);
+/** sup_program_find - the program that @model names, heap: "" is the one that serves, a word an installed model, else a path.
+ * NULL: @err. */
+char *sup_program_find(struct sup *s, const struct sup_device *dev, const char *model,
+		       struct err *err);
 /** sup_swap_of - the device whose swap @r answers; NULL: it answers something else. */
 struct sup_device *sup_swap_of(struct sup *s, const Outrigger__HvReply *r);
 /** sup_swap_reply - hv's answer to the swap of @dev: begins or ends it. True: it has ended. */
@@ -217,6 +222,18 @@ void sup_swap_lost(struct sup *s, struct sup_device *dev);
 void sup_swap_died(struct sup *s, struct sup_device *dev);
 /** sup_swap_attach - as sup_swap_begin(), but that a person starts the new daemon, with attach.token, within @wait_ms. */
 uint64_t sup_swap_attach(struct sup *s, struct sup_device *dev, unsigned wait_ms, struct err *err);
+
+/* ---- shadow runs (sup_shadow.c) ---- */
+
+/** sup_shadow_verb - @q is of shadow: does it. False: it is not. */
+bool sup_shadow_verb(struct sup *s, const Outrigger__CliRequest *q);
+/** sup_shadow_swapped - a swap of @dev has ended: if it was a promotion, the shadow run is over. */
+void sup_shadow_swapped(struct sup_device *dev, const Outrigger__HvReply *r);
+/** sup_shadow_reap - collects its process if it is dead. sup_shadow_drop - ends and forgets it. */
+void sup_shadow_reap(struct sup_device *dev);
+void sup_shadow_drop(struct sup_device *dev);
+/** sup_shadow_status - fills the shadow_* fields of @d. */
+void sup_shadow_status(const struct sup_device *dev, Outrigger__DeviceStatus *d);
 
 /* ---- daemons that a person started (sup_attach.c) ---- */
 

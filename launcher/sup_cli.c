@@ -59,6 +59,7 @@ static void device_own(Outrigger__DeviceStatus *d, const struct sup_device *dev)
 	if (d->pid == 0)
 		d->pid = dev->proc.pid;
 	d->restarts = dev->restarts_total;
+	sup_shadow_status(dev, d);
 	d->restarts_in_row = dev->restarts.count;
 	if (strcmp(dev->cfg->on_failure, "restart") == 0)
 		d->restart_limit = dev->cfg->restart.limit;
@@ -405,7 +406,7 @@ static void verb_console(struct sup *s, const char *device)
 static void dispatch(struct sup *s, const Outrigger__CliRequest *q)
 {
 	const char *arg = q->n_args ? q->args[0] : NULL;
-	if (sup_attach_verb(s, q))
+	if (sup_attach_verb(s, q) || sup_shadow_verb(s, q))
 		return;
 	if (strcmp(q->verb, "status") == 0) {
 		verb_status(s);

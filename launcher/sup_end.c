@@ -44,6 +44,7 @@ static void others_end(struct sup *s)
 	for (size_t i = 0; i < s->ndevices; i++) {
 		sup_process_end(s, &s->devices[i].standby);
 		sup_process_end(s, &s->devices[i].retired);
+		sup_shadow_drop(&s->devices[i]);
 	}
 }
 
@@ -166,6 +167,7 @@ void sup_reap(struct sup *s)
 	for (size_t i = 0; i < s->ndevices; i++) {
 		struct sup_device *dev = &s->devices[i];
 		reap_one(s, &dev->retired);
+		sup_shadow_reap(dev);
 		if (reap_one(s, &dev->standby))
 			sup_swap_died(s, dev);
 		/* While a swap is under way it is hv that knows which of the two the device has lost. */

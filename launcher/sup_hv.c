@@ -259,7 +259,10 @@ static void reply(struct sup *s, const Outrigger__HvReply *r)
 		return;
 	bool wanted = r->id == s->cli_pending;
 	struct sup_device *dev = sup_swap_of(s, r);
-	if (dev && sup_swap_reply(s, dev, r) && wanted)
+	bool ended = dev && sup_swap_reply(s, dev, r);
+	if (ended)
+		sup_shadow_swapped(dev, r);
+	if (ended && wanted)
 		sup_cli_swapped(s, dev, r);
 	else if (!dev && wanted)
 		sup_cli_answer(s, r);

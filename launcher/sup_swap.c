@@ -117,8 +117,8 @@ void sup_sets_free(char **sets)
 }
 
 /* The program that @model names, heap: "" is the one that serves now, a word an installed model, else a path. NULL: @err. */
-static char *program_find(struct sup *s, const struct sup_device *dev, const char *model,
-			  struct err *err)
+char *sup_program_find(struct sup *s, const struct sup_device *dev, const char *model,
+		       struct err *err)
 {
 	if (!model[0])
 		return xstrdup(dev->proc.program);
@@ -257,7 +257,7 @@ uint64_t sup_swap_begin(struct sup *s, struct sup_device *dev, const char *model
 	}
 	sup_process_end(s, &dev->standby); /* of a swap that failed */
 	sup_process_fini(&dev->standby);
-	AUTO_FREE char *program = program_find(s, dev, model, err);
+	AUTO_FREE char *program = sup_program_find(s, dev, model, err);
 	char **sets = program ? sets_merge(dev, args, nargs, err) : NULL;
 	if (!sets)
 		return 0;

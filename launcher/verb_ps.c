@@ -70,6 +70,11 @@ static void text_vm(const Outrigger__CliReply *r, const Outrigger__VmConfig *cfg
 			top_number(bytes, (double)portstats_out_bytes(d)));
 		if (d->why[0])
 			sb_addf(out, "  %-12s   %s\n", "", text_printable(d->why));
+		if (d->shadow)
+			sb_addf(out, "  %-12s   shadow run %s: %llu records, %llu differences\n",
+				"", d->shadow == 1 ? "running" : "over",
+				(unsigned long long)d->shadow_records,
+				(unsigned long long)d->shadow_diverged);
 		if (d->restarts)
 			sb_addf(out, "  %-12s   restarts: %u, of them %u of at most %u in a row\n",
 				"", d->restarts, d->restarts_in_row, d->restart_limit);

@@ -13,6 +13,28 @@ static void text_device(const Outrigger__DeviceStatus *d, struct sb *out)
 {
 	sb_addf(out, "%s (%s, %s)\n", d->name, d->model, d->state);
 	portstats_text(d, true, out);
+	if (d->shadow)
+		sb_addf(out,
+			"  shadow run %s: %llu records, %llu differences, %llu unknown, %llu bytes "
+			"missed\n",
+			d->shadow == 1 ? "running" : "over", (unsigned long long)d->shadow_records,
+			(unsigned long long)d->shadow_diverged,
+			(unsigned long long)d->shadow_unknown, (unsigned long long)d->shadow_lost);
+}
+
+static void json_shadow(struct json *j, const Outrigger__DeviceStatus *d)
+{
+	if (!d->shadow) {
+		json_null(j, "shadow");
+		return;
+	}
+	json_open(j, "shadow", '{');
+	json_str(j, "state", d->shadow == 1 ? "running" : "over");
+	json_u64(j, "records", d->shadow_records);
+	json_u64(j, "diverged", d->shadow_diverged);
+	json_u64(j, "unknown", d->shadow_unknown);
+	json_u64(j, "missed_bytes", d->shadow_lost);
+	json_close(j, '}');
 }
 
 static void json_device(struct json *j, const Outrigger__DeviceStatus *d)
@@ -22,6 +44,7 @@ static void json_device(struct json *j, const Outrigger__DeviceStatus *d)
 	json_str(j, "model", d->model);
 	json_str(j, "state", d->state);
 	portstats_json(d, j);
+	json_shadow(j, d);
 	json_close(j, '}');
 }
 

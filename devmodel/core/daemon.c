@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devmodel/core/daemon.h"
 #include "devmodel/core/describe.h"
+#include "devmodel/core/replay.h"
+#include "devmodel/core/shadow.h"
 #include "base/fd.h"
 #include <getopt.h>
 #include <malloc.h>
@@ -15,14 +17,16 @@ static void usage(const struct dm_class *cls, FILE *to)
 {
 	fprintf(to,
 		"usage: outrigger-dm-%s --dock PATH [--token HEX] [--no-sandbox]\n"
+		"       outrigger-dm-%s --replay FILE [OPTION]... | --replay --help\n"
 		"       outrigger-dm-%s --describe[=text|json|pb] | --version | --help\n"
 		"%s, as a process of its own.\n"
 		"  --dock PATH    the VM's dock socket; the token is in OUTRIGGER_TOKEN or "
 		"--token\n"
 		"  --no-sandbox   for debuggers and sanitizers: no namespaces, no system-call "
 		"filter\n"
+		"  --replay FILE  feeds a trace to this build and compares what it does\n"
 		"  --describe     registers, options and interrupts of this model\n",
-		cls->name, cls->name, cls->summary);
+		cls->name, cls->name, cls->name, cls->summary);
 }
 
 /* Small and quiet: one allocator arena, small stacks, no signal for a broken pipe. */
@@ -88,6 +92,10 @@ int daemon_main(const struct dm_class *cls, int argc, char **argv)
 		log_err("model %s: %s", cls->name, err.msg);
 		return 1;
 	}
+	if (argc > 1 && !strcmp(argv[1], "--replay"))
+		return replay_main(cls, argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "--shadow"))
+		return shadow_main(cls, argc - 1, argv + 1);
 #ifdef OUTRIGGER_SANITIZED
 	args.no_sandbox = true; /* the sanitizers' runtime needs calls that the filter forbids */
 #endif

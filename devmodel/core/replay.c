@@ -47,6 +47,13 @@ void replay_destroy(struct replay *r)
 	free(r);
 }
 
+void replay_override(struct replay *r, const struct dm_setting *set, size_t n)
+{
+	CHECK(n <= LIMIT_OPTIONS);
+	r->override = set;
+	r->noverride = n;
+}
+
 const struct replay_diverged *replay_difference(const struct replay *r)
 {
 	return &r->diff;

@@ -47,6 +47,9 @@ struct replay;
 int replay_create(struct replay **ret, const struct dm_class *cls);
 void replay_destroy(struct replay *r);
 
+/** replay_override - options @set[@n] (borrowed, LIMIT_OPTIONS at most) instead of those in the trace. */
+void replay_override(struct replay *r, const struct dm_setting *set, size_t n);
+
 /** replay_feed - the next record, number @index, with its payload (trace_payload() bytes). 0: as it was; 1: here the model differs
  * (replay_difference()), and the records up to the next TRACE_START are skipped; -EPROTO: this is no record that a daemon
  * writes, or not for this model: @err says why; then as after a difference. */

@@ -46,6 +46,8 @@ struct replay {
 	struct dm *dm;
 	void *arena;
 	struct vring_mem mem;
+	const struct dm_setting *override;
+	size_t noverride;
 	bool bytes, shadows, running;
 	bool loading; /* a start is taken: what the model does is not compared */
 	bool dark; /* since the last commit a chain or frame was seen that is not wholly in the trace */

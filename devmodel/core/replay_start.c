@@ -74,8 +74,9 @@ static int window(struct replay *r, const struct trace_window *w, struct err *er
 	    w->gpa + w->bytes < w->gpa || !aligned)
 		return err_set(err, EPROTO, "a window of %#llx bytes of guest memory at %#llx",
 			       (ull)w->bytes, (ull)w->gpa);
+	/* Shared, so that the sandbox's limit of private memory does not count what is never touched. */
 	void *p = mmap(NULL, (size_t)w->bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return err_set(err, errno, "cannot map %llu bytes for the guest's memory: %s",
 			       (ull)w->bytes, strerror(errno));
@@ -130,12 +131,14 @@ static void no_shadow(void *ctx, uint32_t offset, unsigned width, uint64_t value
 /* Back-ends of a file are those of the model, not those of this machine: only options that are text count. */
 static int make_model(struct replay *r, const Outrigger__TraceStart *s, struct err *err)
 {
-	struct dm_setting set[LIMIT_OPTIONS];
+	struct dm_setting set[2 * LIMIT_OPTIONS];
 	size_t n = 0;
 	if (s->n_options > LIMIT_OPTIONS)
 		return err_set(err, EPROTO, "%zu options", s->n_options);
 	for (size_t i = 0; i < s->n_options; i++, n++)
 		set[n] = (struct dm_setting){s->options[i]->name, s->options[i]->value};
+	for (size_t i = 0; i < r->noverride; i++, n++)
+		set[n] = r->override[i]; /* the last one of a name counts */
 	int rc = dm_create(&r->dm, r->cls, &replay_env, r, set, n, err);
 	if (rc)
 		return rc;

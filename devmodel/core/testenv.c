@@ -58,6 +58,7 @@ static void replay_all(struct dm_test *t)
 	size_t len;
 	struct err err = {{0}};
 	uint8_t *buf = dmt_trace(t, &len);
+	testtrace_add(t, buf, len);
 	for (size_t at = 0; at < len;) {
 		struct port_entry e;
 		memcpy(&e, buf + at, sizeof(e));
@@ -132,6 +133,7 @@ struct dm_test *dmt_create(const struct dm_class *cls, const char *const *option
 	const char *want = getenv("OUTRIGGER_DMT_REPLAY");
 	if (want) {
 		CHECK(!replay_create(&t->replay, cls));
+		testtrace_open(t);
 		dmt_record(t, !strcmp(want, "bytes") ? TRACE_WANT_RECORDS | TRACE_WANT_BYTES
 						     : TRACE_WANT_RECORDS);
 	}
@@ -145,6 +147,7 @@ void dmt_destroy(struct dm_test *t)
 	testio_close(t);
 	free(t->area);
 	replay_destroy(t->replay);
+	testtrace_close(t);
 	free(t->ram);
 	free(t->committed);
 	free(t->arena);
@@ -303,9 +306,8 @@ void dmt_crash(struct dm_test *t)
 
 void dmt_record(struct dm_test *t, uint32_t wanted)
 {
-	static const struct record_origin origin = {.device = "test",
-						    .build_id = "test",
-						    .epoch = 1};
+	static const struct record_origin origin = {
+		.device = "test", .build_id = "test", .epoch = 1};
 	if (!t->area) {
 		t->area = calloc(1, (size_t)trace_area_bytes(0));
 		CHECK(t->area);

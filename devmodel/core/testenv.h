@@ -57,6 +57,7 @@ struct dm_test {
 	struct trace_reader reader;
 	struct replay *replay; /* OUTRIGGER_DMT_REPLAY=records or bytes: all is replayed at once */
 	uint64_t replayed;
+	struct trace_file_writer *file; /* OUTRIGGER_DMT_SAVE=DIR, too */
 };
 
 /** dmt_create - a model with @options ("name", "value", ..., NULL; NULL: none), reset. Aborts on a bad class. */

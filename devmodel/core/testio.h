@@ -9,3 +9,8 @@ void testio_close(struct dm_test *t);
 void testio_run(struct dm_test *t);
 /** testio_forget - requests that were submitted are gone with the daemon. */
 void testio_forget(struct dm_test *t);
+
+/* testtrace.c: the session as a file, if the environment asks for it. */
+void testtrace_open(struct dm_test *t);
+void testtrace_add(struct dm_test *t, const void *records, size_t len);
+void testtrace_close(struct dm_test *t);
