@@ -310,13 +310,18 @@ void sup_swap_lost(struct sup *s, struct sup_device *dev)
 
 uint64_t sup_swap_attach(struct sup *s, struct sup_device *dev, unsigned wait_ms, struct err *err)
 {
+	char **sets = sets_merge(dev, NULL, 0, err);
+	if (!sets || sup_backends_open(s, dev, &sets, err) < 0) { /* none is new, but that is how it is known */
+		sup_sets_free(sets);
+		return 0;
+	}
 	sup_process_end(s, &dev->standby); /* of a swap that failed */
 	sup_process_fini(&dev->standby);
 	dev->standby.name = dev->cfg->name;
 	/* Its program is not ours to know: after its death the one before it follows. */
 	dev->standby.program = xstrdup(dev->proc.program);
 	dev->standby.log_path = xstrdup(dev->proc.log_path);
-	return ask(s, dev, sets_merge(dev, NULL, 0, err), dev->attach.token, wait_ms, err);
+	return ask(s, dev, sets, dev->attach.token, wait_ms, err);
 }
 
 /* hv expects it. */
