@@ -251,13 +251,13 @@ static bool rest(struct recorder *r, uint64_t bytes)
 static int record(struct recorder *r, struct err *err)
 {
 	uint64_t bytes = 0;
-	bool gone = false;
-	for (;;) {
+	for (bool last = false;;) {
 		int rc = look(r, &bytes, err);
-		if (rc || gone || told || limits_reached(r))
+		if (rc || last || limits_reached(r))
 			return rc;
 		show(r);
-		gone = rest(r, bytes); /* then once more: what was written before its end */
+		/* Then once more: what was written before hv ended, or before we were told to. */
+		last = rest(r, bytes) || told;
 	}
 }
 
