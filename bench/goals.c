@@ -25,6 +25,8 @@ const struct report_goal goals[] = {
 	{"access.rtc_dr_read_after_10ms_busy", "host.pingpong_futex_one_core_after_10ms",
 	 REPORT_HOST, 1.5, "cold access after 10 ms: at most 1.5 times a futex ping-pong as seldom",
 	 false, false},
+	{"trace.on.rtc_dr_read", "trace.off.rtc_dr_read", REPORT_OURS, 1.05,
+	 "forwarded read while it is recorded: at most 1.05 times one that is not", false, false},
 	{"boot.instruction_rate", NULL, REPORT_OURS, 250,
 	 "interpreter over the kernel's boot: at least 250 M instructions a second", true, false},
 	{"start.first_instruction", NULL, REPORT_OURS, 0.060,

@@ -20,7 +20,8 @@ static const char usage[] =
 	"\n"
 	"Measures Outrigger and QEMU (TCG, one vCPU) side by side and prints a table.\n"
 	"\n"
-	"  --only LIST       of host, guest, start, boot, idle, live, disk, net (default: all)\n"
+	"  --only LIST       of host, guest, trace, start, boot, idle, live, disk, net (default: "
+	"all)\n"
 	"  --runs N          how often each is run (default 5)\n"
 	"  --quick           one run of each, shorter lengths: to see that it works\n"
 	"  --json FILE       write the results as JSON too (- for standard output, without the "
@@ -121,7 +122,7 @@ static int number(const char *text, unsigned max, unsigned *ret_value)
 
 static int only_check(const char *only)
 {
-	static const char *const parts[] = {"host", "guest", "start", "boot",
+	static const char *const parts[] = {"host", "guest", "trace", "start", "boot",
 					    "idle", "live",  "disk",  "net"};
 	for (const char *p = only; *p; p += strcspn(p, ","), p += *p == ',') {
 		bool known = false;
@@ -129,9 +130,9 @@ static int only_check(const char *only)
 			known |= strcspn(p, ",") == strlen(parts[i]) &&
 				 !strncmp(p, parts[i], strlen(parts[i]));
 		if (!known)
-			return usage_error(
-				"--only takes host, guest, start, boot, idle, live, disk, net, not",
-				p);
+			return usage_error("--only takes host, guest, trace, start, boot, idle, "
+					   "live, disk, net, not",
+					   p);
 	}
 	return 0;
 }
@@ -250,9 +251,9 @@ static int run_parts(const struct options *o, struct report *r)
 		const char *name;
 		int (*measure)(const struct vmm_setup *s, struct report *r, struct err *e);
 	} part[] = {
-		{"guest", measure_guest}, {"start", measure_start}, {"boot", measure_boot},
-		{"idle", measure_idle},	  {"live", measure_live},   {"disk", measure_disk},
-		{"net", measure_net},
+		{"guest", measure_guest}, {"trace", measure_trace}, {"start", measure_start},
+		{"boot", measure_boot},	  {"idle", measure_idle},   {"live", measure_live},
+		{"disk", measure_disk},	  {"net", measure_net},
 	};
 	int failed = 0;
 	if (wanted(o, "host")) {

@@ -32,3 +32,7 @@ int measure_live(const struct vmm_setup *s, struct report *r, struct err *e);
 /** measure_net - net.BACKEND.* (Mbit/s) of iperf3 between guest and host, and memory.virtio_* (MiB). Back-ends that
  * the host has not are left out, with a word on standard error. */
 int measure_net(const struct vmm_setup *s, struct report *r, struct err *e);
+
+/** measure_trace - trace.{off,on}.rtc_dr_read (seconds): the guest's forwarded read while `outrigger trace` records it, and
+ * while nobody does. */
+int measure_trace(const struct vmm_setup *s, struct report *r, struct err *e);
