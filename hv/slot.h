@@ -101,7 +101,8 @@ struct slot_vcpu {
 
 /** struct slot_trace - the slot's trace area (hv/slot_trace.c). */
 struct slot_trace {
-	_Atomic uint32_t wanted; /* enum trace_want: what area->wanted should be; no daemon can change this one */
+	/* enum trace_want: what area->wanted should be; no daemon can change this one */
+	_Atomic uint32_t wanted;
 	struct trace_area *area; /* mapping; hv only writes to it */
 	size_t bytes;
 	int fd;

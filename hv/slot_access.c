@@ -259,7 +259,8 @@ enum access_result slot_access(struct slot *s, const struct bus_range *r, unsign
 		if (__builtin_expect(slot_by_policy, 0)) {
 			slot_by_policy = false;
 			if (slot_traced(s))
-				slot_trace_policy(s, r, vcpu, (uint32_t)offset, len, is_write, *data);
+				slot_trace_policy(s, r, vcpu, (uint32_t)offset, len, is_write,
+						  *data);
 		}
 		atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
 		if (__builtin_expect(res != ACCESS_PARK, 1))
@@ -385,7 +386,7 @@ enum access_result slot_reset(struct slot *s, unsigned vcpu, const _Atomic uint3
 		else
 			r = slot_policy_answer(s, 0, true, &data);
 		slot_by_policy = false; /* no access to tell of */
-	if (s->copy && r != ACCESS_INTERRUPTED && r != ACCESS_PARK)
+		if (s->copy && r != ACCESS_INTERRUPTED && r != ACCESS_PARK)
 			copy_reset(s->copy);
 		atomic_fetch_sub_explicit(&s->word, 1, memory_order_release);
 		if (r != ACCESS_PARK)

@@ -23,8 +23,8 @@ void slot_trace_destroy(struct slot *s);
 static inline bool slot_traced(const struct slot *s)
 {
 	/* Acquire: the scale of the ticks. Partner: slot_trace_want(). */
-	return __builtin_expect(
-		atomic_load_explicit(&s->trace.wanted, memory_order_acquire) != 0, 0);
+	return __builtin_expect(atomic_load_explicit(&s->trace.wanted, memory_order_acquire) != 0,
+				0);
 }
 /** slot_trace_entry - records @e of its vCPU; @begun: ticks when it began, 0: its latency is not told. */
 void slot_trace_entry(struct slot *s, const struct port_entry *e, uint64_t begun);
