@@ -17,6 +17,11 @@
 #include "mini_launcher.h"
 #include "proto/trace.h"
 
+static bool all_serve(struct mini_launcher *l)
+{
+	return !strcmp(l->device_state[0], "serving") && !strcmp(l->device_state[1], "serving");
+}
+
 static void begin(struct mini_launcher *l)
 {
 	static const struct fake_step step[] = {{.kind = FAKE_WAIT_LEVEL, .addr = 9, .data = 1}};
@@ -25,6 +30,8 @@ static void begin(struct mini_launcher *l)
 	assert_true(ml_start(l));
 	ml_daemons(l, MINI_HONEST);
 	ml_go(l);
+	assert_true(ml_until(
+		l, all_serve)); /* the rig's daemons do not like a VM that ends while they dock */
 }
 
 /* Asks for a token; returns the status of the reply. */
