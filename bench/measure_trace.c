@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define GUEST_DEADLINE_NS 120000000000ull
@@ -97,6 +98,8 @@ int measure_trace(const struct vmm_setup *s, struct report *r, struct err *e)
 		return 0;
 	memset(&off, 0, sizeof off);
 	memset(&on, 0, sizeof on);
+	if (mkdir(s->work, 0755) && errno != EEXIST)
+		return err_set(e, errno, "cannot make the folder %s: %s", s->work, strerror(errno));
 	snprintf(trace, sizeof trace, "%s/bench-%d.trace", s->work, (int)getpid());
 	for (unsigned run = 0; run < s->runs; run++) {
 		double seconds;

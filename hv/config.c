@@ -44,9 +44,10 @@ int config_policy(const char *name, enum slot_policy *ret, struct err *err)
 	else if (!strcmp(name, "park"))
 		*ret = POLICY_PARK;
 	else
-		return err_set(err, EINVAL,
-			       "on_failure: \"%s\" is unknown; restart, ones, abort, park or stop is",
-			       name);
+		return err_set(
+			err, EINVAL,
+			"on_failure: \"%s\" is unknown; restart, ones, abort, park or stop is",
+			name);
 	return 0;
 }
 

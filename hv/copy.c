@@ -211,8 +211,8 @@ int copy_create(const char *name, const struct mem *mem, const struct copy_ops *
 	struct mem_block b[MEM_BLOCKS];
 	c->mem.n = mem_blocks(mem, b);
 	for (unsigned i = 0; i < c->mem.n; i++)
-		c->mem.win[i] = (struct vring_window){b[i].base, b[i].size,
-						      mem->hva + b[i].offset, true};
+		c->mem.win[i] =
+			(struct vring_window){b[i].base, b[i].size, mem->hva + b[i].offset, true};
 	c->ops = ops;
 	c->opaque = opaque;
 	int rc = channel_create(c, err);

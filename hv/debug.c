@@ -51,7 +51,8 @@ static bool mark_over(struct device_debug *g, bool traced)
 		g->seen = true;
 		g->until_ns = now + AGAIN_NS;
 	}
-	return !traced && !g->by_hand && !client_lives(g) && (g->client_fd >= 0 || now >= g->until_ns);
+	return !traced && !g->by_hand && !client_lives(g) &&
+	       (g->client_fd >= 0 || now >= g->until_ns);
 }
 
 static void device_tick(struct device *d)

@@ -77,8 +77,9 @@ struct engine_vm_config {
 struct engine_boot {
 	uint64_t entry;
 	uint64_t args[4]; /* aarch64: x0..x3; x86_64: see hv/arch/x86_64/board.h */
-	uint32_t mode;	  /* the architecture's own: the state of the CPU at the entry; 0 where there is one only */
-	bool powered_on;  /* secondaries wait for PSCI CPU_ON inside vcpu_run() */
+	uint32_t
+		mode; /* the architecture's own: the state of the CPU at the entry; 0 where there is one only */
+	bool powered_on; /* secondaries wait for PSCI CPU_ON inside vcpu_run() */
 };
 
 struct engine_vcpu_stats {

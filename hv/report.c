@@ -84,13 +84,15 @@ static void status_why(const struct device *d, char *why, size_t len)
 	else if (d->freeze & FREEZE_HELD)
 		snprintf(why, len, "pid %d is held%s", d->pid, tail);
 	else if (d->person_paused)
-		snprintf(why, len, "paused by a person%s%s", d->freeze ? ", and an access waits" : "",
-			 tail);
+		snprintf(why, len, "paused by a person%s%s",
+			 d->freeze ? ", and an access waits" : "", tail);
 	else if (d->freeze)
-		snprintf(why, len, "an access was not answered within %llu ms, and waits%s", ms, tail);
+		snprintf(why, len, "an access was not answered within %llu ms, and waits%s", ms,
+			 tail);
 	else if (d->debug.on)
 		snprintf(why, len, "pid %d %s", d->pid,
-			 d->debug.by_hand ? "was started by hand" : "has a debugger, or waits for one");
+			 d->debug.by_hand ? "was started by hand"
+					  : "has a debugger, or waits for one");
 	else if (atomic_load(&d->slot->silent_seq))
 		snprintf(why, len, "did not answer within %llu ms; its policy answers", ms);
 }

@@ -56,7 +56,7 @@ enum access_result {
 	ACCESS_INTERRUPTED = 4, /* the vCPU's stop word is set; there is no answer */
 	ACCESS_VM =
 		5, /* a write: done, and the device asks something of the VM: *data is PORT_VM() */
-	ACCESS_PARK = 6,	/* inside the slot only: nobody answers, and the policy is to wait */
+	ACCESS_PARK = 6, /* inside the slot only: nobody answers, and the policy is to wait */
 };
 
 /** struct slot_ops - what the slot calls. Any thread; must not block. @opaque: of the slot_config.
@@ -94,8 +94,8 @@ struct slot_vcpu {
 	_Alignas(64) uint64_t forwards; /* own thread: which accesses are timed */
 	_Atomic uint32_t
 		kicks; /* odd while inside the write(2) of a kick; read by slot_kick_stuck() */
-	uint32_t kicks_looked;	/* control thread: what slot_kick_stuck() saw last */
-	struct trace_writer tw; /* own thread, and so is what follows */
+	uint32_t kicks_looked;	      /* control thread: what slot_kick_stuck() saw last */
+	struct trace_writer tw;	      /* own thread, and so is what follows */
 	uint64_t tick, tick_guest_ns; /* a moment not long ago, by both clocks */
 };
 
@@ -121,11 +121,11 @@ struct slot {
 	_Atomic uint32_t lines_seen; /* lines_gen that was sampled last */
 	_Atomic uint64_t posted_seq; /* the last posted write; shadow reads wait for it */
 	_Atomic uint64_t
-		silent_seq; /* the request whose deadline passed; 0 = the daemon is on time */
-	_Atomic uint32_t hold;	     /* enum slot_hold; control thread */
-	_Atomic uint32_t down;	     /* nobody serves and nobody is to come: accesses park at once */
-	_Atomic uint32_t parked;     /* vCPUs whose access waits without a deadline */
-	_Atomic uint32_t turn; /* futex: changes when a parked access should look again */
+		silent_seq;	 /* the request whose deadline passed; 0 = the daemon is on time */
+	_Atomic uint32_t hold;	 /* enum slot_hold; control thread */
+	_Atomic uint32_t down;	 /* nobody serves and nobody is to come: accesses park at once */
+	_Atomic uint32_t parked; /* vCPUs whose access waits without a deadline */
+	_Atomic uint32_t turn;	 /* futex: changes when a parked access should look again */
 	_Atomic int32_t daemon_pid; /* of the docked daemon, to bind it to a core; 0: none */
 	bool can_spin;		    /* more than one host core */
 	int port_fd, state_fd, kick_fd, irq_fd;

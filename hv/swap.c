@@ -32,9 +32,9 @@
 #define REHEARSE_MS 500	     /* to save and load for practice */
 #define HAND_OVER_MS 500     /* until the old daemon has stopped */
 #define TAKE_OVER_MS                                                                               \
-	400	    /* until the new one serves; all below a device's usual deadline of a second */
+	400	     /* until the new one serves; all below a device's usual deadline of a second */
 #define PATIENCE 20u /* times that, if a person started the new one */
-#define DIE_MS 1000 /* until a killed one is dead */
+#define DIE_MS 1000  /* until a killed one is dead */
 #define MESSAGES_A_TURN 32
 #define SWAP_ID (1ull << 63) /* ids of a swap's requests to the old daemon */
 

@@ -71,7 +71,7 @@ struct sup_device {
 	/* a swap of a device that nobody serves: what is to be swapped in once the one before is back, at rest */
 	char *revive_program, **revive_set;
 	uint64_t revive_id; /* what the client that asked waits for until then */
-	uint64_t swap_id;	    /* request to hv; 0: no swap is under way */
+	uint64_t swap_id;   /* request to hv; 0: no swap is under way */
 	char swap_token[LIMIT_TOKEN + 1];
 	char **set, **new_set;	/* "name=value" that swaps have brought; of the swap under way */
 	struct backends change; /* back-ends of the swap under way */

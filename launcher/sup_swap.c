@@ -302,8 +302,9 @@ void sup_swap_lost(struct sup *s, struct sup_device *dev)
 		return;
 	forget(dev);
 	if (waited) {
-		sup_cli_error(s, "the program that served before does not come up again, and only it "
-				 "knows the device's state; see its log, or `outrigger restart`");
+		sup_cli_error(s,
+			      "the program that served before does not come up again, and only it "
+			      "knows the device's state; see its log, or `outrigger restart`");
 		sup_cli_next(s);
 	}
 }
@@ -311,7 +312,8 @@ void sup_swap_lost(struct sup *s, struct sup_device *dev)
 uint64_t sup_swap_attach(struct sup *s, struct sup_device *dev, unsigned wait_ms, struct err *err)
 {
 	char **sets = sets_merge(dev, NULL, 0, err);
-	if (!sets || sup_backends_open(s, dev, &sets, err) < 0) { /* none is new, but that is how it is known */
+	if (!sets || sup_backends_open(s, dev, &sets, err) <
+			     0) { /* none is new, but that is how it is known */
 		sup_sets_free(sets);
 		return 0;
 	}

@@ -96,7 +96,8 @@ static void print(const char *vm, const char *device, const struct attach *t, un
 		json_close(&j, '}');
 		fputs(sb_str(&out), stdout);
 	} else {
-		printf("%s: start the daemon of %s within %u s; the token is good for once:\n  %s\n",
+		printf("%s: start the daemon of %s within %u s; the token is good for once:\n  "
+		       "%s\n",
 		       vm, device, wait, command);
 	}
 	fflush(stdout);

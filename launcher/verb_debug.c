@@ -186,7 +186,8 @@ static void command_print(const struct command *c)
 	sb_addf(&out, "%s", c->token);
 	for (size_t i = 0; i < c->n; i++) {
 		sb_add(&out, out.len ? " " : "");
-		if (c->argv[i][0] && !c->argv[i][strcspn(c->argv[i], " \t\n'\"\\$`&;|<>()*?[]#~!{}")]) {
+		if (c->argv[i][0] &&
+		    !c->argv[i][strcspn(c->argv[i], " \t\n'\"\\$`&;|<>()*?[]#~!{}")]) {
 			sb_add(&out, c->argv[i]);
 			continue;
 		}
@@ -377,11 +378,14 @@ const struct verb verb_debug = {
 		"build that is swapped in first (--model). What\n"
 		"follows -- is the debugger's. While the debugger holds the process, and while an "
 		"access of the guest waits for it, the whole\n"
-		"guest stands still: no time passes for it, no watchdog fires. `ps` shows debugged, "
+		"guest stands still: no time passes for it, no watchdog fires. `ps` shows "
+		"debugged, "
 		"held, parked.\n\n"
-		"When the debugger quits, the process goes on serving; with --replace a fresh one of "
+		"When the debugger quits, the process goes on serving; with --replace a fresh one "
+		"of "
 		"the installed model takes over. One that the\n"
-		"debugger kills is a crash as any other: on_failure answers. Several devices can be "
+		"debugger kills is a crash as any other: on_failure answers. Several devices can "
+		"be "
 		"debugged at once.\n\n"
 		"--print returns at once: the debugger has --wait seconds to attach.",
 	.fn = debug,

@@ -25,7 +25,8 @@
 /* hv's answer: the probe guests run for some milliseconds, and how long they are made for depends on the host. */
 #define ENGINES_MAX_BYTES 4096u
 #define ENGINES_WAIT_MS 10000
-#define SLOW_ENGINE 16u /* as hv/engine.c: this much slower than the host, a software engine is better */
+#define SLOW_ENGINE                                                                                \
+	16u /* as hv/engine.c: this much slower than the host, a software engine is better */
 
 static const struct option_def options[] = {OPTION_JSON, OPTIONS_END};
 

@@ -10,7 +10,8 @@
 #include "proto/ctl.h"
 
 static const struct option_def options[] = {
-	{"set", 's', "NAME=VALUE", "change a control or a register of the device instead (repeatable)", NULL},
+	{"set", 's', "NAME=VALUE",
+	 "change a control or a register of the device instead (repeatable)", NULL},
 	OPTION_JSON,
 	OPTIONS_END,
 };
@@ -166,7 +167,8 @@ const struct verb verb_inspect = {
 		"capacity, a "
 		"network's link or a console's size; the guest's driver is told. What can be set "
 		"is on the page.\n\n"
-		"--set REGISTER=VALUE, REGISTER[i]=, REGISTER.FIELD= sets what the register stores, "
+		"--set REGISTER=VALUE, REGISTER[i]=, REGISTER.FIELD= sets what the register "
+		"stores, "
 		"between two requests: it is no access of the guest, so no side effect is played "
 		"and no mask applies; interrupt lines and what the guest reads follow. A register "
 		"that stores nothing is refused, with the reason.",

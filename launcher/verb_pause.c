@@ -44,7 +44,8 @@ const struct verb verb_pause = {
 		"The guest's counters and timers stand\n"
 		"still, so it sees no time pass; a real-time clock that follows the host goes on. "
 		"What comes from the host waits.\n\n"
-		"With DEVICE, that device alone serves nothing. The guest goes on until it asks the "
+		"With DEVICE, that device alone serves nothing. The guest goes on until it asks "
+		"the "
 		"device something that only its process\n"
 		"can answer: then the whole VM stands still, as if paused, until the device is "
 		"resumed.",

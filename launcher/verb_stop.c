@@ -15,7 +15,8 @@
 enum { STOP_MS = 10000, ASK_MS = 60000 };
 
 static const struct option_def options[] = {
-	{"ask", 'a', NULL, "press the power button, and wait until the guest has switched itself off", NULL},
+	{"ask", 'a', NULL,
+	 "press the power button, and wait until the guest has switched itself off", NULL},
 	{"force", 'f', NULL, "kill hv and all device processes at once", NULL},
 	OPTIONS_END,
 };
@@ -54,8 +55,8 @@ static int stop(const struct args *a)
 	bool ask = args_flag(a, "ask") && !args_flag(a, "force");
 	if (runtime_orphaned(base, vm, false))
 		return stop_orphan(base, vm, args_flag(a, "force"));
-	int r = client_ask(vm, ask ? "powerdown" : "stop",
-			   args_flag(a, "force") ? "force" : NULL, &reply, &err);
+	int r = client_ask(vm, ask ? "powerdown" : "stop", args_flag(a, "force") ? "force" : NULL,
+			   &reply, &err);
 	if (r < 0 && runtime_orphaned(base, vm, false))
 		return stop_orphan(base, vm, args_flag(a, "force"));
 	if (r < 0)
@@ -80,9 +81,11 @@ const struct verb verb_stop = {
 	.max_operands = 1,
 	.complete = "@vm",
 	.options = options,
-	.text = "Without VM, the only running one. This is like switching the power off. With --ask the guest "
+	.text = "Without VM, the only running one. This is like switching the power off. With "
+		"--ask the guest "
 		"is asked by its\n"
-		"power button, where the machine has one (x86_64-pc) and the guest listens; else run `poweroff` in "
+		"power button, where the machine has one (x86_64-pc) and the guest listens; else "
+		"run `poweroff` in "
 		"the guest for\nan orderly end.",
 	.fn = stop,
 };

@@ -64,7 +64,8 @@
 /** enum trace_start_flags - of a TRACE_START. */
 enum trace_start_flags {
 	TRACE_START_BYTES = 1, /* TRACE_WANT_BYTES was on */
-	TRACE_START_ANEW = 2,  /* the state does not follow from the records before it: they are another daemon's, nothing
+	TRACE_START_ANEW =
+		2, /* the state does not follow from the records before it: they are another daemon's, nothing
 				* was recorded for a while, or the device was loaded */
 };
 

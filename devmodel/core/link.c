@@ -22,7 +22,7 @@
 
 #define LIMIT_URL sizeof(((struct dock_reply *)0)->control_url)
 #define DOCK_TIMEOUT_MS 15000 /* hv opens it once it has its engine: seconds on an emulated host */
-#define LINGER_MS 100 /* for the last message to leave */
+#define LINGER_MS 100	      /* for the last message to leave */
 #define HANDSHAKE_TIMEOUT_MS 10000
 
 /* ---- messages ---------------------------------------------------------------------------------------------- */

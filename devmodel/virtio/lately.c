@@ -29,12 +29,11 @@ void lately_popped(struct dm *dm, unsigned q, const struct vring_chain *c)
 		dm->lately = calloc(1, sizeof(struct lately));
 	struct lately *l = dm->lately;
 	if (l)
-		l->note[q][l->n[q]++ % LATELY] =
-			(struct chain_note){.id = c->id,
-					    .nout = (uint16_t)c->nout,
-					    .nin = (uint16_t)c->nin,
-					    .out_bytes = c->out_bytes,
-					    .in_bytes = c->in_bytes};
+		l->note[q][l->n[q]++ % LATELY] = (struct chain_note){.id = c->id,
+								     .nout = (uint16_t)c->nout,
+								     .nin = (uint16_t)c->nin,
+								     .out_bytes = c->out_bytes,
+								     .in_bytes = c->in_bytes};
 }
 
 void lately_unpopped(struct dm *dm, unsigned q)

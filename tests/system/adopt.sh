@@ -130,11 +130,11 @@ done
 
 # What dies in the gap is repaired: of two devices the one died with its successor on the way, so to say.
 kill_supervisor
-old=()
+olds=()
 for name in rng0 disk0; do
-	old[${#old[@]}]=$(pid $name)
+	olds[${#olds[@]}]=$(pid $name)
 	kill -9 "$(pid $name)"
-	wait_gone "${old[-1]}"
+	wait_gone "${olds[-1]}"
 done
 run 0 "$O" ps vm
 same "$(grep -c restarting "$tmp/out")" 2 "devices without a daemon"

@@ -27,7 +27,8 @@ exec 8<>"$tmp/keys"
 sup=$!
 wait_for "$tmp/console" "^ready"
 exec 7< <(exec tail -n +1 -s 0.01 -F "$tmp/console" 2>/dev/null)
-trap "kill $! 2>/dev/null; finish" EXIT # it would hold our standard output for ever
+follower=$!
+trap 'kill $follower 2>/dev/null; finish' EXIT # it would hold our standard output for ever
 
 # gap: asks the guest; its answer in $gap.
 gap() {

@@ -20,8 +20,9 @@ static int open_failed(int errnum, struct err *err)
 	struct stat st;
 	if (errnum == ENOENT)
 		return err_set(err, errnum,
-			       KVM_PATH " is not there: the host's kernel has no KVM, or its module "
-					"is not loaded, or virtualisation is off in the firmware");
+			       KVM_PATH
+			       " is not there: the host's kernel has no KVM, or its module "
+			       "is not loaded, or virtualisation is off in the firmware");
 	if (errnum != EACCES || stat(KVM_PATH, &st) < 0)
 		return err_set(err, errnum, "cannot open " KVM_PATH ": %s", strerror(errnum));
 	struct group *g = st.st_mode & 0060 ? getgrgid(st.st_gid) : NULL;
@@ -30,8 +31,7 @@ static int open_failed(int errnum, struct err *err)
 			       KVM_PATH " is not for this user; members of group %s may open it "
 					"(usermod -aG %s USER, then log in again)",
 			       g->gr_name, g->gr_name);
-	return err_set(err, errnum,
-		       KVM_PATH " is not for this user: mode %o, owner %u, group %u",
+	return err_set(err, errnum, KVM_PATH " is not for this user: mode %o, owner %u, group %u",
 		       st.st_mode & 0777, st.st_uid, st.st_gid);
 }
 
@@ -46,9 +46,8 @@ int kvm_open(const struct kvm_need *needs, struct err *err)
 			       version, KVM_API_VERSION);
 	for (const struct kvm_need *n = needs; n->name; n++)
 		if (n->required && ioctl(fd, KVM_CHECK_EXTENSION, n->cap) <= 0)
-			return err_set(err, ENOTSUP,
-				       "this kernel's KVM lacks %s, without which %s", n->name,
-				       n->lost);
+			return err_set(err, ENOTSUP, "this kernel's KVM lacks %s, without which %s",
+				       n->name, n->lost);
 	return fd_steal(&fd);
 }
 
@@ -105,7 +104,8 @@ const char *kvm_run_error(int errnum)
 {
 	switch (errnum) {
 	case EFAULT:
-		return "KVM cannot reach a page of guest memory: out of memory, or the host's file system failed";
+		return "KVM cannot reach a page of guest memory: out of memory, or the host's file "
+		       "system failed";
 	case ENOEXEC:
 		return "the vCPU was not set up";
 	case ENOSYS:

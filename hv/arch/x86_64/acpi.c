@@ -14,7 +14,8 @@
 /* FADT flags, ACPI 6.4, table 5.10. */
 #define FADT_WBINVD (1u << 0)
 #define FADT_PROC_C1 (1u << 2)
-#define FADT_SLP_BUTTON (1u << 5) /* no sleep button in the fixed registers; the power button is there */
+#define FADT_SLP_BUTTON                                                                            \
+	(1u << 5) /* no sleep button in the fixed registers; the power button is there */
 #define FADT_TMR_VAL_EXT (1u << 8)
 #define FADT_RESET_REG (1u << 10)
 /* IAPC_BOOT_ARCH, table 5.11. */
@@ -237,8 +238,8 @@ static uint32_t fadt(struct tables *t, uint32_t facs_at, uint32_t dsdt_at)
 	aml_u16(a, BOOT_LEGACY_DEVICES | BOOT_NO_VGA | (has_model(t, "i8042") ? BOOT_8042 : 0) |
 			   (has_model(t, "rtc-cmos") ? 0 : BOOT_NO_CMOS_RTC));
 	aml_u8(a, 0);
-	aml_u32(a, FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_TMR_VAL_EXT |
-			   FADT_RESET_REG);
+	aml_u32(a,
+		FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_TMR_VAL_EXT | FADT_RESET_REG);
 	gas(a, BOARD_RESET_PORT, 1);
 	aml_u8(a, BOARD_RESET_VALUE);
 	aml_u16(a, 0);
@@ -276,7 +277,7 @@ static uint32_t madt(struct tables *t)
 	aml_u32(a, (uint32_t)BOARD_IOAPIC_BASE);
 	aml_u32(a, 0);
 	static const uint8_t overrides[][3] = {
-		{0, 2, 0},			/* the PIT: pin 2, as the bus has it */
+		{0, 2, 0},		      /* the PIT: pin 2, as the bus has it */
 		{BOARD_SCI, BOARD_SCI, 0x0d}, /* level, active high */
 	};
 	for (unsigned i = 0; i < ARRAY_LEN(overrides); i++) {

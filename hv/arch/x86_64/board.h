@@ -22,7 +22,8 @@
 #define BOARD_PM1_EVT 0x600u
 #define BOARD_PM1_CNT 0x604u
 #define BOARD_PM_TMR 0x608u
-#define BOARD_RESET_PORT 0xcf9u /* the reset control register of PC chipsets; also FADT's reset register */
+#define BOARD_RESET_PORT                                                                           \
+	0xcf9u /* the reset control register of PC chipsets; also FADT's reset register */
 #define BOARD_RESET_VALUE 6u
 #define BOARD_SCI 9u
 #define BOARD_SLP_TYP_S5 5u

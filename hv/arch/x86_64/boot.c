@@ -33,8 +33,9 @@ struct magic {
 
 static const struct magic foreign[] = {
 	{0x38, 4, "ARM\x64", "an arm64 Image; a kernel for x86_64 is needed"},
-	{0, 2, "\x1f\x8b", "compressed with gzip; give the bzImage or vmlinux itself (an arm64 "
-			   "Image.gz is no kernel for x86_64)"},
+	{0, 2, "\x1f\x8b",
+	 "compressed with gzip; give the bzImage or vmlinux itself (an arm64 "
+	 "Image.gz is no kernel for x86_64)"},
 	{0, 6,
 	 "\xfd"
 	 "7zXZ\0",

@@ -83,8 +83,10 @@ int bzimage_load(struct x86_load *l, struct engine_boot *ret, struct err *err)
 			       ULL(load_le(h + HDR_XLOADFLAGS, 2)));
 	uint64_t setup = ((h[HDR_SETUP_SECTS] ? h[HDR_SETUP_SECTS] : 4u) + 1u) * 512u;
 	if (setup >= l->src.size)
-		return err_set(err, EPROTO, "the kernel %s is truncated: it ends at %llu bytes, in its setup code of %llu", path,
-			       ULL(l->src.size), ULL(setup));
+		return err_set(err, EPROTO,
+			       "the kernel %s is truncated: it ends at %llu bytes, in its setup "
+			       "code of %llu",
+			       path, ULL(l->src.size), ULL(setup));
 	uint64_t init_size = load_le(h + HDR_INIT_SIZE, 4), bytes = l->src.size - setup;
 	if (init_size < bytes)
 		init_size = bytes;

@@ -83,8 +83,8 @@ static int load_addressed(struct x86_load *l, const struct mb_header *h, struct 
 	if (h->bss_end > l->kernel_end)
 		l->kernel_end = h->bss_end;
 	/* Memory reads as zero: nothing is to be done for the bss but to see that it is there. */
-	if (l->kernel_start < X86_HIGH || !mem_at(l->m, gpa(l->kernel_start),
-						  l->kernel_end - l->kernel_start))
+	if (l->kernel_start < X86_HIGH ||
+	    !mem_at(l->m, gpa(l->kernel_start), l->kernel_end - l->kernel_start))
 		return err_set(err, EFBIG,
 			       "the kernel %s does not fit: it wants 0x%llx..0x%llx; memory above "
 			       "1 MiB is there up to 0x%llx",
@@ -155,9 +155,8 @@ int multiboot_load(struct x86_load *l, struct engine_boot *ret, struct err *err)
 			       "the kernel %s is damaged: its entry point 0x%llx is outside of "
 			       "what it loads, 0x%llx..0x%llx",
 			       l->src.path, ULL(entry), ULL(l->kernel_start), ULL(l->kernel_end));
-	*ret = (struct engine_boot){.entry = entry,
-				    .args = {MB_LOADED, X86_PARAMS_AT},
-				    .mode = X86_ENTRY_PROT};
+	*ret = (struct engine_boot){
+		.entry = entry, .args = {MB_LOADED, X86_PARAMS_AT}, .mode = X86_ENTRY_PROT};
 	return 0;
 }
 

@@ -224,7 +224,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tables_are_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_processor_is_in_the_madt, setup, teardown),
 		cmocka_unit_test_setup_teardown(acpica_reads_them, setup, teardown),
-		cmocka_unit_test_setup_teardown(more_devices_than_fit_are_an_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(more_devices_than_fit_are_an_error, setup,
+						teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

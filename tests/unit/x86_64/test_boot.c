@@ -324,9 +324,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(bzimage_is_entered_in_long_mode, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_small_machine_takes_a_relocatable_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_small_machine_takes_a_relocatable_kernel, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(bad_bzimages_are_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(multiboot_is_entered_in_protected_mode, setup, teardown),
+		cmocka_unit_test_setup_teardown(multiboot_is_entered_in_protected_mode, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(bad_multiboot_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(vmlinux_is_entered_in_long_mode, setup, teardown),
 		cmocka_unit_test_setup_teardown(pvh_is_entered_by_its_note, setup, teardown),

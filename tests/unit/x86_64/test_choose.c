@@ -22,9 +22,11 @@ static int measure(struct engine_speed *ret, struct err *err)
 	return measure_rc ? err_set(err, -measure_rc, "the probe guest did not run") : 0;
 }
 
-static const struct engine_ops kvm_both = {.name = "kvm", .isa = "both", .probe = probe, .measure = measure};
+static const struct engine_ops kvm_both = {
+	.name = "kvm", .isa = "both", .probe = probe, .measure = measure};
 static const struct engine_ops soft_both = {.name = "soft", .isa = "both"};
-static const struct engine_ops kvm_alone = {.name = "kvm", .isa = "alone", .probe = probe, .measure = measure};
+static const struct engine_ops kvm_alone = {
+	.name = "kvm", .isa = "alone", .probe = probe, .measure = measure};
 
 static const struct engine_ops *chosen;
 static const char *why;
@@ -53,7 +55,9 @@ static void soft_is_taken_where_kvm_is_slow(void **state)
 	speed = (struct engine_speed){2100000, 3000000000, 6000};
 	assert_int_equal(choose("auto", "both"), 0);
 	assert_ptr_equal(chosen, &soft_both);
-	assert_string_equal(why, "chosen automatically: /dev/kvm runs guest kernel code at 2.1 M instructions/s");
+	assert_string_equal(
+		why,
+		"chosen automatically: /dev/kvm runs guest kernel code at 2.1 M instructions/s");
 	assert_int_equal(choose("kvm", "both"), 0); /* forced */
 	assert_ptr_equal(chosen, &kvm_both);
 	assert_string_equal(why, "as asked");

@@ -112,7 +112,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(sleeping_switches_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_is_a_rising_bit, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_button_interrupts_who_listens, setup, teardown),
-		cmocka_unit_test_setup_teardown(timer_counts_and_bytes_fit_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(timer_counts_and_bytes_fit_together, setup,
+						teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,5 +10,4 @@ static int absent_probe(struct err *err)
 }
 
 extern const struct engine_ops kvm_x86_64_engine;
-const struct engine_ops kvm_x86_64_engine = {
-	.name = "kvm", .isa = "x86_64", .probe = absent_probe};
+const struct engine_ops kvm_x86_64_engine = {.name = "kvm", .isa = "x86_64", .probe = absent_probe};

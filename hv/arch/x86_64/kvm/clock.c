@@ -80,6 +80,7 @@ void x86_clock_follow(struct engine_vcpu *v, uint64_t offset)
 	int tsc_rc = tsc_back(v, ticks);
 	rc = rc ? rc : tsc_rc;
 	if (rc)
-		log_warn_limited("vcpu=%u: KVM does not set the clock back, the guest sees the time that it was stopped: %s",
+		log_warn_limited("vcpu=%u: KVM does not set the clock back, the guest sees the "
+				 "time that it was stopped: %s",
 				 v->index, strerror(-rc));
 }

@@ -30,8 +30,7 @@ static void put(struct text *t, const char *fmt, ...)
 static void put_segment(struct text *t, const char *name, const struct kvm_segment *s)
 {
 	put(t, "%s=%04x base %llx limit %x type %x dpl %u db %u l %u%s\n", name, s->selector,
-	    ULL(s->base), s->limit, s->type, s->dpl, s->db, s->l,
-	    s->unusable ? " unusable" : "");
+	    ULL(s->base), s->limit, s->type, s->dpl, s->db, s->l, s->unusable ? " unusable" : "");
 }
 
 static void put_regs(struct text *t, const struct kvm_regs *r)
@@ -43,8 +42,8 @@ static void put_regs(struct text *t, const struct kvm_regs *r)
 	    "r8 =%016llx r9 =%016llx r10=%016llx r11=%016llx\n"
 	    "r12=%016llx r13=%016llx r14=%016llx r15=%016llx\n",
 	    ULL(r->rip), ULL(r->rflags), ULL(r->rax), ULL(r->rbx), ULL(r->rcx), ULL(r->rdx),
-	    ULL(r->rsi), ULL(r->rdi), ULL(r->rbp), ULL(r->rsp), ULL(r->r8), ULL(r->r9),
-	    ULL(r->r10), ULL(r->r11), ULL(r->r12), ULL(r->r13), ULL(r->r14), ULL(r->r15));
+	    ULL(r->rsi), ULL(r->rdi), ULL(r->rbp), ULL(r->rsp), ULL(r->r8), ULL(r->r9), ULL(r->r10),
+	    ULL(r->r11), ULL(r->r12), ULL(r->r13), ULL(r->r14), ULL(r->r15));
 }
 
 static void put_sregs(struct text *t, const struct kvm_sregs *s)

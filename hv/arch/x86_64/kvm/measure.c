@@ -29,8 +29,8 @@
 #define EXITS_NS 1000000u
 
 /* add %rcx,%rax; xor %rdx,%rax; dec %rcx; jnz; then out %al,$0x80 for ever */
-static const uint8_t code[] = {0x48, 0x01, 0xc8, 0x48, 0x31, 0xd0, 0x48, 0xff, 0xc9,
-			       0x75, 0xf5, 0xe6, 0x80, 0xeb, 0xfc};
+static const uint8_t code[] = {0x48, 0x01, 0xc8, 0x48, 0x31, 0xd0, 0x48, 0xff,
+			       0xc9, 0x75, 0xf5, 0xe6, 0x80, 0xeb, 0xfc};
 
 /** struct probe - the VM, half-made or whole. */
 struct probe {
@@ -78,8 +78,9 @@ static int probe_open(struct probe *p)
 		p->vm_fd = ioctl(p->kvm_fd, KVM_CREATE_VM, 0);
 	if (!rc && p->vm_fd < 0)
 		rc = -errno;
-	if (!rc && (ioctl(p->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
-		    ioctl(p->vm_fd, KVM_SET_TSS_ADDR, (unsigned long)(BOARD_KVM_BASE + 0x1000)) < 0))
+	if (!rc &&
+	    (ioctl(p->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
+	     ioctl(p->vm_fd, KVM_SET_TSS_ADDR, (unsigned long)(BOARD_KVM_BASE + 0x1000)) < 0))
 		rc = -errno;
 	if (!rc)
 		rc = kvm_map(p->vm_fd, &mem, 1, &none);
@@ -91,7 +92,8 @@ static int probe_open(struct probe *p)
 	p->run_bytes = bytes > 0 ? (size_t)bytes : 0;
 	void *run = rc || bytes < (int)sizeof(struct kvm_run)
 			    ? MAP_FAILED
-			    : mmap(NULL, p->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, p->cpu_fd, 0);
+			    : mmap(NULL, p->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+				   p->cpu_fd, 0);
 	p->run = run == MAP_FAILED ? NULL : run;
 	return rc ? rc : p->run ? 0 : -EPROTO;
 }
@@ -140,7 +142,8 @@ static uint64_t host_ips(void)
 	uint64_t begin = clock_now_ns(), a = 0, c = LONG_LOOPS, d = 0;
 	__asm__ volatile("1: add %1, %0\n\txor %2, %0\n\tdec %1\n\tjnz 1b"
 			 : "+r"(a), "+r"(c), "+r"(d)::"cc");
-	return (uint64_t)LONG_LOOPS * LOOP_INSTRUCTIONS * 1000000000u / (clock_now_ns() - begin + 1);
+	return (uint64_t)LONG_LOOPS * LOOP_INSTRUCTIONS * 1000000000u /
+	       (clock_now_ns() - begin + 1);
 }
 
 static int measure_ips(struct probe *p, uint64_t *ret)

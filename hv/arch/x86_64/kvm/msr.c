@@ -21,11 +21,16 @@ struct msr {
 
 /* Ascending. Intel SDM 4, tables 2-2 and 2-20. */
 static const struct msr served[] = {
-	{0x34, 0, "SMI_COUNT"},		      {0x1fc, 0, "POWER_CTL"},
-	{0x606, 0, "RAPL_POWER_UNIT"},	      {0x610, 0, "PKG_POWER_LIMIT"},
-	{0x611, 0, "PKG_ENERGY_STATUS"},      {0x619, 0, "DRAM_ENERGY_STATUS"},
-	{0x639, 0, "PP0_ENERGY_STATUS"},      {0x641, 0, "PP1_ENERGY_STATUS"},
-	{0xc0010299, 0, "AMD RAPL_PWR_UNIT"}, {0xc001029b, 0, "AMD PKG_ENERGY_STAT"},
+	{0x34, 0, "SMI_COUNT"},
+	{0x1fc, 0, "POWER_CTL"},
+	{0x606, 0, "RAPL_POWER_UNIT"},
+	{0x610, 0, "PKG_POWER_LIMIT"},
+	{0x611, 0, "PKG_ENERGY_STATUS"},
+	{0x619, 0, "DRAM_ENERGY_STATUS"},
+	{0x639, 0, "PP0_ENERGY_STATUS"},
+	{0x641, 0, "PP1_ENERGY_STATUS"},
+	{0xc0010299, 0, "AMD RAPL_PWR_UNIT"},
+	{0xc001029b, 0, "AMD PKG_ENERGY_STAT"},
 };
 
 /* Kept from KVM in every version, so that they are the same on all hosts: power limits are the host's own affair. */
@@ -54,7 +59,8 @@ void x86_msr_init(const struct engine_vm *vm)
 	};
 	if (ioctl(vm->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_USER_SPACE_MSR) <= 0 ||
 	    ioctl(vm->vm_fd, KVM_ENABLE_CAP, &cap) < 0) {
-		log_info("this KVM lacks KVM_CAP_X86_USER_SPACE_MSR: unknown MSRs are not reported");
+		log_info(
+			"this KVM lacks KVM_CAP_X86_USER_SPACE_MSR: unknown MSRs are not reported");
 		return;
 	}
 	int rc = filter(vm->vm_fd);
@@ -97,6 +103,7 @@ void x86_msr_exit(struct engine_vcpu *v)
 		log_debug("vcpu=%u msr=0x%x %s: %s", v->index, r->msr.index,
 			  is_write ? "write ignored" : "read as 0", m->name);
 	else
-		log_warn_limited("vcpu=%u msr=0x%x: the guest %s it, and nobody has it: it gets an exception",
+		log_warn_limited("vcpu=%u msr=0x%x: the guest %s it, and nobody has it: it gets an "
+				 "exception",
 				 v->index, r->msr.index, is_write ? "writes" : "reads");
 }

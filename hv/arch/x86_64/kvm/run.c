@@ -111,9 +111,9 @@ static bool mmio_exit(struct engine_vcpu *v, struct vm_exit *x)
 
 static void internal_error(struct engine_vcpu *v, struct vm_exit *x)
 {
-	static const char *const names[] = {"?", "it cannot emulate an instruction",
-					    "simultaneous exceptions", "an event could not be delivered",
-					    "an exit that it does not expect"};
+	static const char *const names[] = {
+		"?", "it cannot emulate an instruction", "simultaneous exceptions",
+		"an event could not be delivered", "an exit that it does not expect"};
 	uint32_t sub = v->run->internal.suberror;
 	fail(x, EXIT_ENGINE, "KVM gave up with internal error %u: %s", sub,
 	     sub < ARRAY_LEN(names) ? names[sub] : "unknown to us");
@@ -200,7 +200,8 @@ static void run(struct engine_vcpu *v, struct vm_exit *x)
 			x->reason = EXIT_KICKED;
 			return;
 		}
-		if (rc < 0 && errno == EAGAIN) /* a processor that waits for its start-up was started */
+		if (rc < 0 &&
+		    errno == EAGAIN) /* a processor that waits for its start-up was started */
 			continue;
 		if (rc < 0) {
 			fail(x, EXIT_ENGINE, "KVM_RUN: %s", kvm_run_error(errno));
@@ -213,8 +214,7 @@ static void run(struct engine_vcpu *v, struct vm_exit *x)
 
 void x86_vcpu_run(struct engine_vcpu *v, struct vm_exit *x)
 {
-	uint64_t offset =
-		atomic_load_explicit(&v->vm->cfg.clock->offset_ns, memory_order_relaxed);
+	uint64_t offset = atomic_load_explicit(&v->vm->cfg.clock->offset_ns, memory_order_relaxed);
 	kvm_kick_enter(&v->kick);
 	if (__builtin_expect(offset != v->clock_offset, 0))
 		x86_clock_follow(v, offset);

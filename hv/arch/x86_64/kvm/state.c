@@ -8,17 +8,33 @@
 
 /* What is not in the other structures and must be as after power-on again. One that the host does not have is left out. */
 static const uint32_t reset_msrs[] = {
-	0x10 /* TSC */,	       0x174 /* SYSENTER_CS */,	   0x175 /* SYSENTER_ESP */,
-	0x176 /* SYSENTER_EIP */, 0x1a0 /* MISC_ENABLE */,   0x277 /* PAT */,
-	0x2ff /* MTRR default */, 0x6e0 /* TSC_DEADLINE */,  0xc0000081 /* STAR */,
-	0xc0000082 /* LSTAR */,	  0xc0000083 /* CSTAR */,    0xc0000084 /* SFMASK */,
-	0xc0000102 /* KERNEL_GS */, 0xc0000103 /* TSC_AUX */,
+	0x10 /* TSC */,
+	0x174 /* SYSENTER_CS */,
+	0x175 /* SYSENTER_ESP */,
+	0x176 /* SYSENTER_EIP */,
+	0x1a0 /* MISC_ENABLE */,
+	0x277 /* PAT */,
+	0x2ff /* MTRR default */,
+	0x6e0 /* TSC_DEADLINE */,
+	0xc0000081 /* STAR */,
+	0xc0000082 /* LSTAR */,
+	0xc0000083 /* CSTAR */,
+	0xc0000084 /* SFMASK */,
+	0xc0000102 /* KERNEL_GS */,
+	0xc0000103 /* TSC_AUX */,
 	/* KVM's own (Documentation/virt/kvm/x86/msr.rst): a clock page must not be written after a reset. */
-	0x4b564d00, 0x4b564d01, 0x4b564d02, 0x4b564d03, 0x4b564d04, 0x11, 0x12,
+	0x4b564d00,
+	0x4b564d01,
+	0x4b564d02,
+	0x4b564d03,
+	0x4b564d04,
+	0x11,
+	0x12,
 };
 
 #define MSR_MTRR_DEFAULT 0x2ffu
-#define MTRR_ENABLED_WRITEBACK 0x806u /* SDM 3A, 11.11.2.1: all memory is write-back; no fixed ranges */
+#define MTRR_ENABLED_WRITEBACK                                                                     \
+	0x806u /* SDM 3A, 11.11.2.1: all memory is write-back; no fixed ranges */
 
 static int msrs_save(struct engine_vcpu *v)
 {
@@ -34,8 +50,9 @@ static int msrs_save(struct engine_vcpu *v)
 int x86_state_save(struct engine_vcpu *v, struct err *err)
 {
 	struct x86_state *s = &v->reset;
-	if (ioctl(v->fd, KVM_GET_REGS, &s->regs) < 0 || ioctl(v->fd, KVM_GET_SREGS, &s->sregs) < 0 ||
-	    ioctl(v->fd, KVM_GET_FPU, &s->fpu) < 0 || ioctl(v->fd, KVM_GET_LAPIC, &s->lapic) < 0 ||
+	if (ioctl(v->fd, KVM_GET_REGS, &s->regs) < 0 ||
+	    ioctl(v->fd, KVM_GET_SREGS, &s->sregs) < 0 || ioctl(v->fd, KVM_GET_FPU, &s->fpu) < 0 ||
+	    ioctl(v->fd, KVM_GET_LAPIC, &s->lapic) < 0 ||
 	    ioctl(v->fd, KVM_GET_MP_STATE, &s->mp) < 0 ||
 	    ioctl(v->fd, KVM_GET_VCPU_EVENTS, &s->events) < 0 ||
 	    ioctl(v->fd, KVM_GET_DEBUGREGS, &s->debug) < 0 ||
@@ -49,8 +66,8 @@ int x86_state_restore(struct engine_vcpu *v)
 {
 	struct x86_state *s = &v->reset;
 	/* The segment registers first: EFER and the APIC base are in them, and decide what else is allowed. */
-	if (ioctl(v->fd, KVM_SET_SREGS, &s->sregs) < 0 || ioctl(v->fd, KVM_SET_REGS, &s->regs) < 0 ||
-	    ioctl(v->fd, KVM_SET_FPU, &s->fpu) < 0 ||
+	if (ioctl(v->fd, KVM_SET_SREGS, &s->sregs) < 0 ||
+	    ioctl(v->fd, KVM_SET_REGS, &s->regs) < 0 || ioctl(v->fd, KVM_SET_FPU, &s->fpu) < 0 ||
 	    (v->vm->has_xcrs && ioctl(v->fd, KVM_SET_XCRS, &s->xcrs) < 0) ||
 	    ioctl(v->fd, KVM_SET_DEBUGREGS, &s->debug) < 0 ||
 	    ioctl(v->fd, KVM_SET_LAPIC, &s->lapic) < 0 ||
@@ -89,8 +106,8 @@ static void enter_long(struct kvm_sregs *s, const struct engine_boot *boot)
 	s->gdt.base = boot->args[2];
 	s->gdt.limit = 8 * X86_GDT_ENTRIES - 1;
 	s->cr3 = boot->args[1];
-	s->cr4 = 1u << 5;	/* PAE */
-	s->cr0 |= 1u << 31;	/* PG */
+	s->cr4 = 1u << 5;	       /* PAE */
+	s->cr0 |= 1u << 31;	       /* PG */
 	s->efer |= 1u << 8 | 1u << 10; /* LME, LMA */
 }
 

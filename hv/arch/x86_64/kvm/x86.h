@@ -42,9 +42,9 @@ struct engine_vm {
 	struct kvm_pit_state2 pit;
 	struct kvm_cpuid2 *cpuid; /* what KVM offers, less what a guest should not see */
 	bool has_xcrs;
-	pthread_mutex_t clock_lock; /* guards clock_offset, stood_ticks; a leaf */
-	uint64_t clock_offset;	    /* of the guest clock, that the kvmclock follows */
-	uint64_t stood_ticks;	    /* the last pause, in ticks of the TSC */
+	pthread_mutex_t clock_lock;	/* guards clock_offset, stood_ticks; a leaf */
+	uint64_t clock_offset;		/* of the guest clock, that the kvmclock follows */
+	uint64_t stood_ticks;		/* the last pause, in ticks of the TSC */
 	_Atomic uint64_t msrs_told[64]; /* msr.c: registers that were logged */
 	struct engine_vcpu *vcpus[X86_CPUS_MAX];
 };
@@ -56,7 +56,7 @@ struct engine_vcpu {
 	struct kvm_run *run;
 	struct kvm_kick kick;
 	struct x86_state reset; /* as after KVM_CREATE_VCPU */
-	uint64_t clock_offset; /* of the guest clock, that the TSC follows */
+	uint64_t clock_offset;	/* of the guest clock, that the TSC follows */
 	/* An exit that waits for its answer. */
 	bool mmio_pending, aborted;
 	uint32_t io_done, io_count; /* elements of a port access */

@@ -5,7 +5,16 @@
  */
 #include "devmodel/dm.h"
 
-enum { STORE = 0x00, FORWARD = 0x40, SEQ = 0x80, LOG = 0x84, DIGEST = 0x88, LINE = 0x8c, POSTED = 0x90, CLEAR = 0x94 };
+enum {
+	STORE = 0x00,
+	FORWARD = 0x40,
+	SEQ = 0x80,
+	LOG = 0x84,
+	DIGEST = 0x88,
+	LINE = 0x8c,
+	POSTED = 0x90,
+	CLEAR = 0x94
+};
 
 struct testdev {
 	uint8_t store[64], forward[64];

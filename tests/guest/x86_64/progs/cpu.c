@@ -15,7 +15,7 @@ static void test_cpuid(void)
 {
 	uint32_t r[4];
 	cpuid(1, 0, r);
-	CHECK(r[2] & 1u << 31); /* a hypervisor */
+	CHECK(r[2] & 1u << 31);	  /* a hypervisor */
 	CHECK(!(r[2] & 1u << 5)); /* no VMX inside */
 	CHECK(r[3] & 1u << 9);	  /* APIC */
 	cpuid(0x80000001, 0, r);

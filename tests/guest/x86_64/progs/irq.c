@@ -18,7 +18,8 @@ static void on_irq(unsigned vector)
 	if (vector == 255) /* spurious: never in service (SDM 3A, 10.9) */
 		return;
 	if (!in_service(vector)) {
-		print("SKIP: this host's APIC runs handlers of interrupts that are not in service\n");
+		print("SKIP: this host's APIC runs handlers of interrupts that are not in "
+		      "service\n");
 		power_off();
 	}
 	if (vector == 254) { /* irq_wait()'s timer */

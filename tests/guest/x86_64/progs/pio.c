@@ -39,11 +39,20 @@ static void ins(const char *what, unsigned width, unsigned n)
 		buf[i] = 0xee;
 	out32(CLEAR, 0);
 	if (width == 1)
-		__asm__ volatile("cld; rep insb" : "+D"(to), "+c"(count) : "d"((uint16_t)SEQ) : "memory");
+		__asm__ volatile("cld; rep insb"
+				 : "+D"(to), "+c"(count)
+				 : "d"((uint16_t)SEQ)
+				 : "memory");
 	else if (width == 2)
-		__asm__ volatile("cld; rep insw" : "+D"(to), "+c"(count) : "d"((uint16_t)SEQ) : "memory");
+		__asm__ volatile("cld; rep insw"
+				 : "+D"(to), "+c"(count)
+				 : "d"((uint16_t)SEQ)
+				 : "memory");
 	else
-		__asm__ volatile("cld; rep insl" : "+D"(to), "+c"(count) : "d"((uint16_t)SEQ) : "memory");
+		__asm__ volatile("cld; rep insl"
+				 : "+D"(to), "+c"(count)
+				 : "d"((uint16_t)SEQ)
+				 : "memory");
 	check_eq(__LINE__, what, count, 0);
 	check_eq(__LINE__, what, (uint64_t)to - (uint64_t)buf, n * width);
 	for (unsigned i = 0; i < n; i++) {
@@ -76,11 +85,20 @@ static void outs(const char *what, unsigned width, unsigned n)
 		buf[i] = (uint8_t)(i * 37 + 5);
 	out32(CLEAR, 0);
 	if (width == 1)
-		__asm__ volatile("cld; rep outsb" : "+S"(from), "+c"(count) : "d"((uint16_t)LOG) : "memory");
+		__asm__ volatile("cld; rep outsb"
+				 : "+S"(from), "+c"(count)
+				 : "d"((uint16_t)LOG)
+				 : "memory");
 	else if (width == 2)
-		__asm__ volatile("cld; rep outsw" : "+S"(from), "+c"(count) : "d"((uint16_t)LOG) : "memory");
+		__asm__ volatile("cld; rep outsw"
+				 : "+S"(from), "+c"(count)
+				 : "d"((uint16_t)LOG)
+				 : "memory");
 	else
-		__asm__ volatile("cld; rep outsl" : "+S"(from), "+c"(count) : "d"((uint16_t)LOG) : "memory");
+		__asm__ volatile("cld; rep outsl"
+				 : "+S"(from), "+c"(count)
+				 : "d"((uint16_t)LOG)
+				 : "memory");
 	check_eq(__LINE__, what, count, 0);
 	check_eq(__LINE__, what, (uint64_t)from - (uint64_t)buf, n * width);
 	check_eq(__LINE__, what, in32(DIGEST), digest(buf, width, n));

@@ -56,10 +56,10 @@ void power_off(void) __attribute__((noreturn));
 extern uint64_t exc_resume;
 #define CATCH(...)                                                                                 \
 	do {                                                                                       \
-		__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, exc_resume" ::: "rax",       \
-				 "memory");                                                        \
+		__asm__ volatile("leaq 1f(%%rip), %%rax\n\tmovq %%rax, exc_resume" ::              \
+					 : "rax", "memory");                                       \
 		__VA_ARGS__;                                                                       \
-		__asm__ volatile("1: movq $0, exc_resume" ::: "memory", "rax", "rcx", "rdx");       \
+		__asm__ volatile("1: movq $0, exc_resume" ::: "memory", "rax", "rcx", "rdx");      \
 	} while (0)
 
 static inline uint8_t in8(uint16_t p)
