@@ -38,7 +38,7 @@ struct live_case {
 	const char *row;    /* live.ROW.* */
 	char busy;	    /* what CPU 1 does: see live.c */
 	const char *device; /* that something is done to; NULL: nothing is */
-	bool kill;
+	bool kill, alone;   /* alone: CPU 0 sleeps */
 };
 
 static int said(struct live *l, const char *what)
@@ -181,6 +181,8 @@ static int measure_case(struct live *l, const struct live_case *k)
 	double a, b;
 	one.n = other.n = rests.n = 0;
 	int rc = tell(l, k->busy);
+	if (!rc)
+		rc = tell(l, k->alone ? 'i' : 'b');
 	for (unsigned i = 0; i < l->n && !rc; i++) {
 		rc = gaps(l, &a, &b);
 		if (!rc && k->device)
@@ -197,7 +199,8 @@ static int measure_case(struct live *l, const struct live_case *k)
 		stats_add(&other, b);
 	}
 	put(l, k->row, "gap", &one);
-	put(l, k->row, "gap_of_another", &other);
+	if (!k->alone)
+		put(l, k->row, "gap_of_another", &other);
 	put(l, k->row, "rest", &rests); /* as hv tells: from the last request of the old one on */
 	return rc;
 }
@@ -292,10 +295,21 @@ static int live_start(struct live *l)
 int measure_live(const struct vmm_setup *s, struct report *r, struct err *e)
 {
 	static const struct live_case cases[] = {
-		{"none.clock", 'c', NULL, false},   {"none.disk", 'd', NULL, false},
-		{"swap.clock", 'c', "rtc", false},  {"swap.uart", 'u', "uart0", false},
-		{"swap.disk", 'd', "disk0", false}, {"kill.clock", 'c', "rtc", true},
-		{"kill.uart", 'u', "uart0", true},  {"kill.disk", 'd', "disk0", true},
+		{"none.clock", 'c', NULL, false, false},
+		{"none.disk", 'd', NULL, false, false},
+		{"swap.clock", 'c', "rtc", false, false},
+		{"swap.uart", 'u', "uart0", false, false},
+		{"swap.disk", 'd', "disk0", false, false},
+		{"kill.clock", 'c', "rtc", true, false},
+		{"kill.uart", 'u', "uart0", true, false},
+		{"kill.disk", 'd', "disk0", true, false},
+		{"none.alone.clock", 'c', NULL, false, true},
+		{"swap.alone.clock", 'c', "rtc", false, true},
+		{"swap.alone.uart", 'u', "uart0", false, true},
+		{"swap.alone.disk", 'd', "disk0", false, true},
+		{"kill.alone.clock", 'c', "rtc", true, true},
+		{"kill.alone.uart", 'u', "uart0", true, true},
+		{"kill.alone.disk", 'd', "disk0", true, true},
 	};
 	static struct live l;
 	l = (struct live){.s = s, .r = r, .e = e};

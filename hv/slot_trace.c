@@ -90,8 +90,10 @@ void slot_trace_clock(struct slot *s)
 void slot_trace_want(struct slot *s, uint32_t want)
 {
 	struct trace_area *a = s->trace.area;
-	if (want)
+	if (want) {
 		tick_setup();
+		atomic_store(&a->tick_mult, tick_scale.raw ? tick_scale.mult : 0);
+	}
 	/* Release: partner: slot_traced(). */
 	atomic_store_explicit(&s->trace.wanted, want, memory_order_release);
 	atomic_store(&a->wanted, want);

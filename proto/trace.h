@@ -127,7 +127,9 @@ struct trace_area {
 	/* the guest's clock, by hv while it is wanted: CLOCK_MONOTONIC less the offset, or standing at @clock_stopped - 1 */
 	_Atomic uint64_t clock_offset_ns;
 	_Atomic uint64_t clock_stopped;
-	uint8_t pad1[104];
+	_Atomic uint64_t
+		tick_mult; /* hv, while it is wanted: tick_scale.mult of base/tick.h; 0: the counter is not to be used */
+	uint8_t pad1[96];
 	struct trace_ring ring[TRACE_RINGS];
 };
 static_assert(offsetof(struct trace_area, wanted) == 128, "layout");

@@ -3,6 +3,7 @@
  * Two CPUs, each busy on a device: CPU 1 on the one that is swapped or killed, CPU 0 on another. Each keeps the longest time
  * between two turns by its own counter. Bytes on the UART:
  *   c, u, d   CPU 1 reads the clock's DR; writes the UART's ICR (both are forwarded); keeps DEPTH requests with the disk
+ *   i, b      CPU 0 sleeps and looks at the UART every 2 ms; is busy
  *   r         prints "gap A B N": the longest gaps since the last r in ns, of CPU 1 and CPU 0, and the turns of CPU 1
  *   q         powers off
  */
@@ -190,8 +191,18 @@ static void report(void)
 	gap[0].last = now();
 }
 
+/* Sleeps for 2 ms: the core is the host's. */
+static void nap(void)
+{
+	uint32_t seen = smp_irqs[0][PPI_CNTV];
+	write_sysreg(cntv_cval_el0, read_sysreg(cntvct_el0) + read_sysreg(cntfrq_el0) / 500);
+	write_sysreg(cntv_ctl_el0, 1);
+	smp_irq_wait(&smp_irqs[0][PPI_CNTV], seen + 1);
+}
+
 void test_main(void)
 {
+	bool alone = false; /* CPU 1 is */
 	struct gap *g = &gap[0];
 	if (smp_start() < 2)
 		print("one CPU only\n");
@@ -200,11 +211,15 @@ void test_main(void)
 	smp_run_async(busy);
 	print("ready\n");
 	for (;;) {
-		if (on == 'u')
+		if (alone) {
+			nap();
+		} else if (on == 'u') {
 			mmio_r32(RTC_DR);
-		else
+			turn(g);
+		} else {
 			mmio_w32(UART_ICR, 0);
-		turn(g);
+			turn(g);
+		}
 		if (mmio_r32(UART_FR) & FR_RXFE)
 			continue;
 		uint32_t c = mmio_r32(UART_DR) & 0xff;
@@ -212,6 +227,8 @@ void test_main(void)
 			report();
 		else if (c == 'q')
 			hvc_call(PSCI_SYSTEM_OFF, 0, 0, 0);
+		else if (c == 'i' || c == 'b')
+			alone = c == 'i';
 		else
 			on = c;
 		g->last = now();

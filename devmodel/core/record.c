@@ -2,10 +2,13 @@
 /* The recorder's life, its starts, stimuli and outputs. record.h says how it works. */
 #include "devmodel/core/record_int.h"
 #include "base/fd.h"
+#include "base/tick.h"
 #include "control.pb-c.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PAIR_NS 1000000u /* see hv/slot_trace.c */
 
 int record_open(struct dm *dm, struct trace_area *area, const struct record_origin *origin)
 {
@@ -26,7 +29,7 @@ static void forget(struct recorder *r)
 	record_mem_drop(&r->chains, UINT_MAX);
 	record_mem_drop(&r->requests, UINT_MAX);
 	memset(r->events, 0, sizeof(r->events));
-	r->nshadow = r->nested = 0;
+	r->nshadow = r->nested = r->nstage = 0;
 }
 
 static void turn_off(struct recorder *r)
@@ -60,9 +63,25 @@ void record_restart(struct dm *dm, const char *reason)
 
 /* ---- the beginning ------------------------------------------------------------------------------------- */
 
-static uint32_t time_us(const struct recorder *r)
+static uint32_t time_us(struct recorder *r)
 {
-	return (uint32_t)(r->env->now_ns(r->ctx) / 1000);
+	if (!r->ticks)
+		return (uint32_t)(r->env->now_ns(r->ctx) / 1000);
+	uint64_t now = tick_now(), since = tick_ns(now - r->tick);
+	if (since > PAIR_NS) {
+		r->tick_guest_ns = r->env->now_ns(r->ctx);
+		r->tick = now;
+		since = 0;
+	}
+	return (uint32_t)((r->tick_guest_ns + since) / 1000);
+}
+
+/* Before anything else is written: what waits. */
+static void flush(struct recorder *r)
+{
+	for (unsigned i = 0; i < r->nstage; i++)
+		trace_write(&r->w, &r->stage[i], NULL, 0);
+	r->nstage = 0;
 }
 
 static uint8_t *item(uint8_t *at, uint32_t kind, const void *what, uint32_t bytes)
@@ -180,7 +199,14 @@ void record_update(struct dm *dm)
 	if (dm->rec_on && asked == r->asked && bytes == r->bytes)
 		return;
 	bool was_on = dm->rec_on;
+	if (was_on)
+		flush(r); /* what was asked outside of a step, if there was such */
 	turn_off(r);
+	uint64_t mult = atomic_load(&r->area->tick_mult);
+	r->ticks = mult;
+	r->tick = 0; /* long ago */
+	if (mult)
+		tick_scale = (struct tick_scale){.raw = true, .mult = mult};
 	r->env = dm->env;
 	r->ctx = dm->ctx;
 	r->io = dm->io;
@@ -201,6 +227,11 @@ void record_nested(struct recorder *r, const struct port_entry *e, const struct 
 		   unsigned n)
 {
 	r->nested++;
+	if (!n && r->nstage < RECORD_STAGE) {
+		r->stage[r->nstage++] = *e;
+		return;
+	}
+	flush(r);
 	trace_writev(&r->w, e, iov, n);
 }
 
@@ -215,6 +246,7 @@ void record_stimulus(struct dm *dm, const struct port_entry *e, const void *payl
 	struct port_entry t = *e;
 	t.time_us = time_us(r);
 	r->nested = 0;
+	flush(r);
 	trace_write(&r->w, &t, payload, len);
 }
 
@@ -236,6 +268,7 @@ void record_call(struct dm *dm, enum trace_call what, unsigned unit, uint32_t ta
 		left -= k;
 	}
 	r->nested = 0;
+	flush(r);
 	trace_writev(&r->w, &e, r->iov, n);
 }
 
@@ -313,6 +346,7 @@ static void outputs(struct recorder *r)
 void record_commit(struct dm *dm)
 {
 	struct port_entry e = {.op = TRACE_COMMIT, .time_us = time_us(dm->rec)};
+	flush(dm->rec);
 	trace_write(&dm->rec->w, &e, NULL, 0);
 	outputs(dm->rec);
 }
@@ -330,6 +364,7 @@ void record_request(struct dm *dm, const struct port_entry *e, uint32_t status, 
 	t.time_us = time_us(r);
 	t.aux = 0;
 	r->nested = 0;
+	flush(r);
 	trace_write(&r->w, &t, NULL, 0);
 	if (status == PORT_STATUS_VM) {
 		struct port_entry v = {.op = TRACE_VM, .value = data};

@@ -9,6 +9,7 @@
 #include "vring/vring.h"
 
 #define RECORD_SHADOWS 256u /* values that one commit publishes; more are looked up again */
+#define RECORD_STAGE 8u	    /* nested records without a payload */
 #define RECORD_SEGS (VRING_SIZE_MAX * 2u)
 
 /** struct record_seg - device-writable memory of a chain or of a disk's request. */
@@ -40,6 +41,12 @@ struct recorder {
 	const char *reason;
 	uint32_t asked;
 	unsigned nested; /* since the last stimulus */
+	/* the last of them, not in the ring yet: the guest waits while the model asks, and no more when they are written */
+	unsigned nstage;
+	struct port_entry stage[RECORD_STAGE];
+	/* time stamps: by the processor's counter since a pair of clocks that is taken anew now and then */
+	bool ticks;
+	uint64_t tick, tick_guest_ns;
 	/* what was told last */
 	uint32_t levels, edges[DM_MAX_LINES], tail[DM_MAX_CHANNELS];
 	/* of this commit */
