@@ -190,7 +190,7 @@ static struct sup *sup_create(const struct models *m, const struct run_options *
 	s->rt.lock_fd = s->rt.sup_fd = s->launch_fd = s->adopted_epoll = -1;
 	s->front.epoll_fd = -1;
 	setenv("UV_THREADPOOL_SIZE", "1", 0); /* it only writes standard output */
-	slice_short(); /* who waits for a daemon waits for us */
+	slice_short();			      /* who waits for a daemon waits for us */
 	ctl_setup();
 	uv_loop_init(&s->loop);
 	signals_start(s);

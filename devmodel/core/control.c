@@ -123,8 +123,11 @@ static void do_control(struct daemon *d, uint64_t id, const Outrigger__ControlSe
 {
 	struct err err = {{0}};
 	int rc = dm_control_set(d->dm, c->name, c->value, &err);
-	if (rc == -ENOENT)
+	if (rc == -ENOENT) {
+		/* No model has seen this come: a replay goes on from what it makes of the state. */
+		record_restart(d->dm, "a register was set");
 		rc = dm_reg_set(d->dm, c->name, c->value, &err);
+	}
 	server_commit(&d->srv); /* what was refused has changed nothing */
 	if (rc)
 		reply_error(d, id, err.msg);

@@ -279,6 +279,11 @@ static void idle_round(struct daemon *d)
 static void finish(struct daemon *d)
 {
 	uint64_t until = clock_now_ns() + LAST_WORDS_NS;
+	if (d->quiesced) { /* `resume` may have come just before the end */
+		d->done = false;
+		control_run(d);
+		d->done = true;
+	}
 	if (d->quiesced || d->handed_over) /* the requests belong to a successor */
 		return;
 	loop_drain(d);
