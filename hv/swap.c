@@ -27,9 +27,9 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 
-#define COME_UP_MS 2000	     /* from the request to standing_by */
+#define COME_UP_MS 3000	     /* from the request to standing_by */
 #define WAIT_MS_MAX 3600000u /* the same, if a person starts it */
-#define REHEARSE_MS 500	     /* to save and load for practice */
+#define REHEARSE_MS 1500     /* to save and load for practice: the guest is served meanwhile */
 #define HAND_OVER_MS 500     /* until the old daemon has stopped */
 #define TAKE_OVER_MS                                                                               \
 	400	     /* until the new one serves; all below a device's usual deadline of a second */
