@@ -114,7 +114,18 @@ run 0 "$O" stats "$vm"
 has "$tmp/out" "shadow run running"
 run 0 "$O" ps "$vm"
 has "$tmp/out" "shadow run running"
+# compared DEVICE: until its shadow has begun and has seen something.
+compared() {
+	local end=$((SECONDS + 60))
+	until "$O" shadow "$vm" "$1" --status >"$tmp/out" 2>&1 && ! grep -qF " 0 outputs compared" "$tmp/out"; do
+		[ $SECONDS -lt $end ] || { bad "the shadow of $1 sees nothing: $(cat "$tmp/out")"; return; }
+		use_all
+		timeout 0.3 tail -f /dev/null
+	done
+	ok
+}
 for d in disk0 con0; do
+	compared $d
 	run 0 "$O" shadow "$vm" $d --stop
 	has "$tmp/out" " 0 differences"
 	hasnt "$tmp/out" " 0 outputs compared"
