@@ -41,8 +41,6 @@ static const struct sandbox_syscall common[] = {
 	CALL(write, "host output, eventfds, log"),
 	CALL(read, "host input, eventfds"),
 	CALL(sched_setaffinity, "sleeping on the vCPU's core, spinning on another"),
-	CALL(sched_getattr, "the time slice of who spins, and of who sleeps"),
-	CALL(sched_setattr, "the same"),
 	CALL(timerfd_settime, "the model's timers"),
 	CALL(getcpu, "seeing on which core we spin"),
 	CALL(clock_gettime, "clocks, where the vDSO does not serve them"),

@@ -3,7 +3,6 @@
  * descriptors. */
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/slice.h"
 #include "hv/engine_table.h"
 #include "hv/launch.h"
 #include "hv/report.h"
@@ -125,7 +124,6 @@ int main(int argc, char **argv)
 	engine_register(&soft_engine);
 	engine_register(&kvm_x86_64_engine);
 	AUTO_FD sock = launch_fd_parse(argc, argv);
-	slice_short();
 	int warden = warden_start();
 	/* Until the guest runs (supervision_running()): nobody else could finish the start. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

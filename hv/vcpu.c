@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/slice.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -270,7 +269,6 @@ static void *vcpu_main(void *arg)
 	struct engine_boot boot;
 	struct vm_exit x = {0};
 	uint64_t zero = 0;
-	slice_usual();
 	boot_state(v, &boot);
 	vm->ops->vcpu_reset(v->ev, &boot);
 	if (v->index == 0 &&

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/slice.h"
 #include "hv/device.h"
 #include "hv/engine_table.h"
 #include "hv/pause.h"
@@ -95,7 +94,6 @@ int vm_load_images(struct vm *vm, struct err *err)
 static void *boot_main(void *arg)
 {
 	struct vm *vm = arg;
-	slice_usual();
 	int rc = vm_load_images(vm, &vm->boot_err);
 	atomic_store(&vm->boot_done, rc ? 2 : 1);
 	vm_notify(vm);

@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/slice.h"
 #include "launcher/sup.h"
 #include "launcher/sup_backend.h"
 #include "launcher/verb.h"
@@ -190,7 +189,6 @@ static struct sup *sup_create(const struct models *m, const struct run_options *
 	s->rt.lock_fd = s->rt.sup_fd = s->launch_fd = s->adopted_epoll = -1;
 	s->front.epoll_fd = -1;
 	setenv("UV_THREADPOOL_SIZE", "1", 0); /* it only writes standard output */
-	slice_short();			      /* who waits for a daemon waits for us */
 	ctl_setup();
 	uv_loop_init(&s->loop);
 	signals_start(s);

@@ -4,7 +4,6 @@
 #include "devmodel/core/replay.h"
 #include "devmodel/core/shadow.h"
 #include "base/fd.h"
-#include "base/slice.h"
 #include <getopt.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -33,7 +32,6 @@ static void usage(const struct dm_class *cls, FILE *to)
 /* Small and quiet: one allocator arena, small stacks, no signal for a broken pipe. */
 static void tune_process(void)
 {
-	slice_short(); /* before the control library starts its threads */
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 0);

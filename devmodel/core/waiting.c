@@ -2,7 +2,6 @@
 #include "devmodel/core/waiting.h"
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "base/slice.h"
 
 #define HOT_AFTER 16u	    /* short gaps in a row that make a device hot */
 #define HOT_GAP_NS 50000u   /* a gap this short is worth a spin */
@@ -46,17 +45,11 @@ static bool keep_away(struct waiting *w, int core)
 		return false;
 	w->excluded = core;
 	w->pinned = -1;
-	if (!w->usual)
-		slice_usual();
-	w->usual = true;
 	return true;
 }
 
 static void cool_down(struct waiting *w)
 {
-	if (w->usual)
-		slice_short();
-	w->usual = false;
 	w->hot = false;
 	w->short_gaps = 0;
 }

@@ -19,7 +19,6 @@ struct waiting {
 	cpu_set_t allowed; /* as the process was started */
 	int cores;
 	bool hot;
-	bool usual; /* the thread has the usual time slice: it spins, and whoever wakes goes first (base/slice.h) */
 	int pinned;   /* cold: the core we are pinned to, -1: none */
 	int excluded; /* hot: the core we keep away from */
 	unsigned short_gaps;
