@@ -9,6 +9,8 @@ guests=${OUTRIGGER_GUESTS:-$top/build/guests/aarch64}
 [ -r "$guests/kernel" ] && [ -r "$guests/initrd" ] || skip "no kernel and initrd in $guests: run scripts/fetch-guests"
 [ -x "$bindir/outrigger-dm-ns16550" ] || skip "no outrigger-dm-ns16550 in $bindir"
 
+[ "${OUTRIGGER_TEST_FULL:-0}" != 0 ] || skip "known fault: output can stand still (docs/devices/ns16550.md); scripts/test --full runs it"
+
 mkfifo "$tmp/keys"
 exec 8<>"$tmp/keys"
 "$O" run "$top/configs/aarch64-ns16550.yaml" --kernel "$guests/kernel" --initrd "$guests/initrd" --name com --timeout 560 \
