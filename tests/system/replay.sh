@@ -162,7 +162,7 @@ before=$(pid uart0)
 run 0 "$O" shadow "$vm" uart0 --model "$planted/planted_crashes" --detach
 typed 'echo "a last ~ of them"'
 wait_for "$tmp/console" '^a last ~ of them' 60
-wait_for "$tmp/sup" 'uart0: shadow run over: it ended with signal' 20
+wait_for "$tmp/sup" 'uart0: shadow run over: it ended with (signal|exit code)' 20
 same "$(pid uart0)" "$before" "the process that serves uart0"
 
 echo "--- promotion"
